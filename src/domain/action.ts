@@ -1,0 +1,98 @@
+import type { JsonObject } from "./json.ts";
+import { sha256 } from "./json.ts";
+import type { ActionKind } from "./action-kinds.ts";
+
+/**
+ * An action is one outward effect, planned as data and carried out once.
+ *
+ *   planned ──▶ executing ──▶ done | failed | uncertain      executing is flushed to disk before the request leaves
+ *      │            └──▶ planned   (it certainly had no effect: may be tried again)
+ *      ├──▶ skipped               (same key already used, a dependency was not done, or a precondition fell)
+ *   awaiting_review ──▶ planned (approved) | rejected | skipped
+ *   uncertain ──▶ done | planned | rejected                   (a person looked)
+ *
+ * A dry run ends `done` with `dryRun: true` and never uses up its key.
+ */
+export const actionStatuses = [
+  "planned",
+  "awaiting_review",
+  "executing",
+  "done",
+  "failed",
+  "skipped",
+  "rejected",
+  "uncertain",
+] as const;
+export type ActionStatus = (typeof actionStatuses)[number];
+
+const transitions: Readonly<Record<ActionStatus, readonly ActionStatus[]>> = {
+  planned: ["executing", "done", "skipped", "failed", "awaiting_review"],
+  awaiting_review: ["planned", "rejected", "skipped"],
+  executing: ["executing", "planned", "done", "failed", "uncertain", "skipped"],
+  uncertain: ["done", "planned", "rejected"],
+  done: [],
+  failed: [],
+  skipped: [],
+  rejected: [],
+};
+
+/** The states an action may be in for it to become `to`. */
+export const actionStatesBefore = (to: ActionStatus): ActionStatus[] =>
+  actionStatuses.filter((from) => transitions[from].includes(to));
+
+/** What `plan` returns: an action as data. */
+export interface PlannedAction {
+  /** Unique within the run; part of the idempotency key. */
+  readonly name: string;
+  readonly kind: ActionKind;
+  /** What the action is about: `sub_1:2026-11`, `octo/repo#7@sha`. The event, where it is left out. */
+  readonly subject?: string;
+  /** Fits the kind's schema once references are resolved. */
+  readonly input: JsonObject;
+  /** Names of actions that must be done before this one. References add to it by themselves. */
+  readonly needs?: readonly string[];
+}
+
+/** What a vendor gave back: ids and links, all strings, for people and for actions that build on it. */
+export type ActionRef = Readonly<Record<string, string>>;
+
+export interface Action {
+  /** `act_` and a time-ordered UUID. */
+  readonly id: string;
+  readonly run: string;
+  readonly agent: string;
+  readonly name: string;
+  readonly kind: ActionKind;
+  readonly subject: string;
+  readonly key: string;
+  readonly status: ActionStatus;
+  readonly input: JsonObject;
+  /** Of kind and input: what an approval binds to. */
+  readonly hash: string;
+  readonly needs: readonly string[];
+  readonly ref: ActionRef | null;
+  readonly dryRun: boolean;
+  /** Why it was skipped, failed, rejected or is uncertain. */
+  readonly reason: string | null;
+  /** Requests that were begun. */
+  readonly attempts: number;
+  /** When the last request was begun; a repeat waits the vendor's settle time from here before it looks up. */
+  readonly intentAt: number | null;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+/**
+ * The idempotency key: of agent, action name and subject, and of nothing else. A run id, an ordinal or the payload
+ * in it would make a retry, a replay or a reworded draft act twice.
+ */
+export const actionKey = (agent: string, name: string, subject: string): string =>
+  sha256("signalbox-action", agent, name, subject).slice(0, 40);
+
+/** A typed reference to an earlier action's result, put into an action's input. */
+export interface ResultReference extends JsonObject {
+  readonly $result: string;
+  readonly field: string;
+}
+
+export const resultOf = (action: string, field: string): ResultReference => ({ $result: action, field });

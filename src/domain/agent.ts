@@ -1,0 +1,77 @@
+/** What an agent is. Agents see this through src/agent-kit.ts only. */
+import type { ZodType } from "zod";
+import type { ActionKind } from "./action-kinds.ts";
+import type { PlannedAction } from "./action.ts";
+import type { Json, JsonObject } from "./json.ts";
+import type { DecidedBy } from "./run.ts";
+import type { Readers } from "./readers.ts";
+
+export interface AgentEvent {
+  readonly id: string;
+  readonly source: string;
+  readonly type: string;
+  readonly receivedAt: number;
+  /** The parsed body. Untrusted: agents parse the fields they use. */
+  readonly payload: unknown;
+}
+
+export interface DecisionRequest<D> {
+  /** The step's name; `decide` unless an agent decides more than once. */
+  readonly name?: string;
+  readonly schemaVersion: number;
+  /**
+   * All that may be decided. Closed objects, every field required, `nullable` instead of `optional`; no record, tuple,
+   * transform or union at the root, so that both vendors can be held to it.
+   */
+  readonly schema: ZodType<D>;
+  /** Filled into the prompt's template. Untrusted text belongs here and nowhere else. */
+  readonly variables: JsonObject;
+  /** Decides without a model; pure. */
+  rules(): D;
+  /** Set to the reason when no model should be asked (nothing to judge, or the facts leave no choice). */
+  readonly rulesOnly?: string;
+}
+
+export interface Decided<D> {
+  readonly decision: D;
+  readonly decidedBy: DecidedBy;
+  /** One sentence: which model, or why the rules. */
+  readonly why: string;
+}
+
+/** What a flow works with. Everything outside goes through here, so that it is recorded and limited. */
+export interface AgentKit<P> {
+  readonly event: AgentEvent;
+  /** From the agent's prompt file, checked against its policy schema. */
+  readonly policy: P;
+  /** Milliseconds since the epoch, the same for every attempt of the run: decisions do not change with a retry. */
+  readonly now: number;
+  readonly read: Readers;
+  /** Runs `fn` once and records what it returns; a retried run gets the record. */
+  step<T extends Json>(name: string, schemaVersion: number, fn: () => Promise<T>): Promise<T>;
+  /** A model behind its breaker, else the rules; recorded like a step. */
+  decide<D>(request: DecisionRequest<D>): Promise<Decided<D>>;
+}
+
+export interface Outcome {
+  /** In the order they should be carried out; empty when there is nothing to do. */
+  readonly actions: readonly PlannedAction[];
+  /** One sentence for people: what was decided, or why nothing is done. */
+  readonly summary: string;
+}
+
+export interface AgentDefinition<P = unknown> {
+  readonly name: string;
+  /** Event types it understands, as globs; a route that sends it others is a configuration error. */
+  readonly accepts: readonly string[];
+  /** Its limits, with a default for every field; the prompt file's `policy:` is parsed with it. */
+  readonly policy: ZodType<P>;
+  /** All the kinds of action it may ever plan. */
+  readonly allows: readonly ActionKind[];
+  flow(kit: AgentKit<P>): Promise<Outcome>;
+  /**
+   * Reads again what the decision stood on, before acting after any wait (retry, park, review).
+   * Returns why the actions no longer apply, or null. A missing method means nothing can have changed.
+   */
+  stillApplies?(kit: AgentKit<P>): Promise<string | null>;
+}

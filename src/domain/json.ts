@@ -1,0 +1,32 @@
+import { createHash } from "node:crypto";
+
+/** Any value that survives JSON unchanged. */
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+export type JsonObject = { readonly [key: string]: Json };
+
+/** JSON with sorted keys: the same value always gives the same text, so that its hash can be compared. */
+export function canonicalJson(value: Json): string {
+  if (Array.isArray(value)) return `[${value.map((item: Json) => canonicalJson(item)).join(",")}]`;
+  if (value !== null && typeof value === "object") {
+    const object = value as JsonObject;
+    const fields = Object.keys(object)
+      .filter((key) => object[key] !== undefined)
+      .sort()
+      .map((key) => `${JSON.stringify(key)}:${canonicalJson(object[key] ?? null)}`);
+    return `{${fields.join(",")}}`;
+  }
+  return JSON.stringify(value);
+}
+
+/** SHA-256 in hex. Parts are separated by NUL, so that ("a","bc") and ("ab","c") differ. */
+export function sha256(...parts: (string | Uint8Array)[]): string {
+  const hash = createHash("sha256");
+  parts.forEach((part, index) => {
+    if (index > 0) hash.update("\0");
+    hash.update(part);
+  });
+  return hash.digest("hex");
+}
+
+/** The hash that an approval binds to: of a value as canonical JSON. */
+export const hashJson = (value: Json): string => sha256(canonicalJson(value));

@@ -1,0 +1,315 @@
+/** The ports that rooms meet at. Each has one contract suite, run against every implementation. */
+import type { ZodType } from "zod";
+import type { ActionKind, DestinationName } from "./action-kinds.ts";
+import type { Action, ActionRef, ActionStatus } from "./action.ts";
+import type { Delivery, RoutingFault, StoredEvent, EventStatus } from "./event.ts";
+import type { Json, JsonObject } from "./json.ts";
+import type { DecidedBy, Mode, Run, RunStatus, WaitingFor } from "./run.ts";
+import type { Readers } from "./readers.ts";
+import type { StepRecord, StepUsage } from "./step.ts";
+
+// ── Journal: the system of record ────────────────────────────────────────────────────────────────────────────────
+
+/** A run to start for an event. */
+export interface NewRun {
+  readonly id: string;
+  readonly route: string | null;
+  readonly agent: string;
+  readonly mode: Mode;
+  readonly concurrency: { readonly key: string; readonly limit: number; readonly supersede: boolean } | null;
+  readonly configHash: string;
+  readonly promptHash: string | null;
+}
+
+export interface Acceptance {
+  readonly event: Omit<StoredEvent, "bodyHash">;
+  readonly dedupeKeys: readonly string[];
+  readonly runs: readonly NewRun[];
+}
+
+export interface AcceptRequest {
+  /** The request that brought it; null for items that an expansion read. */
+  readonly delivery: Omit<Delivery, "event" | "result" | "reason"> | null;
+  /** Several for a batch: all are stored, or none. */
+  readonly items: readonly Acceptance[];
+  /** Moves a cursor in the same transaction; the whole request fails when its version is no longer `expected`. */
+  readonly cursor?: { readonly key: string; readonly value: string; readonly expected: number };
+}
+
+export interface AcceptedItem {
+  /** Of the stored event, or of the first copy when it is a duplicate. */
+  readonly event: string;
+  readonly duplicate: boolean;
+  /** Runs that were started: 0 for a duplicate. */
+  readonly runs: readonly string[];
+}
+
+export interface Claim {
+  readonly run: Run;
+  readonly event: StoredEvent;
+  /** Rises with each claim. Every write of a worker carries it, and fails with LeaseLost once it is outdated. */
+  readonly fence: number;
+  /** How often the process died while it held this run. */
+  readonly crashes: number;
+}
+
+export type ClaimKey = Pick<Claim, "fence"> & { readonly run: string };
+
+/** What a worker says of a run when it puts it down. */
+export type Verdict =
+  | { readonly kind: "done"; readonly summary: string }
+  | { readonly kind: "rejected"; readonly reason: string }
+  | { readonly kind: "cancelled"; readonly reason: string }
+  | { readonly kind: "dead"; readonly reason: string }
+  /** Counts an attempt. */
+  | { readonly kind: "retryAt"; readonly at: number; readonly reason: string; readonly service: string | null }
+  /** Counts none; `giveBack` attempts of the current streak are returned. */
+  | {
+      readonly kind: "parkUntil";
+      readonly until: number;
+      readonly reason: string;
+      readonly service: string;
+      readonly giveBack: number;
+    }
+  | { readonly kind: "awaitReview"; readonly reason: string };
+
+export interface PlanRecord {
+  readonly step: StepRecord;
+  readonly actions: readonly Action[];
+}
+
+export type BeginResult =
+  | { readonly go: true }
+  /** The key was used before: by the same payload (its result is given back), or by another one. */
+  | { readonly go: false; readonly samePayload: boolean; readonly action: string; readonly ref: ActionRef | null };
+
+export interface ActionOutcome {
+  readonly status: Extract<ActionStatus, "planned" | "done" | "failed" | "skipped" | "uncertain">;
+  readonly ref?: ActionRef;
+  readonly reason?: string;
+  readonly dryRun?: boolean;
+}
+
+export interface ReplayRequest {
+  readonly event: string;
+  readonly runs: readonly NewRun[];
+}
+
+/**
+ * All writes are durable (flushed) when their promise resolves; writes that arrive together share one flush.
+ * Throws JournalUnavailable when the disk or the database can't take it: then nothing of that write was stored.
+ */
+export interface Journal {
+  /** The one transaction of acceptance: delivery, event, dedupe keys, runs, superseding, cursor. */
+  accept(request: AcceptRequest): Promise<AcceptedItem[]>;
+  /** Keeps a signed but unreadable request. */
+  keepMalformed(delivery: Omit<Delivery, "event" | "result">, body: Uint8Array): Promise<void>;
+
+  /** Ids of runs that could be claimed now, oldest first: due, not leased, their concurrency key free. */
+  dueRuns(limit: number): Promise<string[]>;
+  /** When the next waiting run becomes due, in milliseconds since the epoch; null when none waits. */
+  nextDue(): Promise<number | null>;
+  /** Takes the lease; null when the run is not due, not free, or its concurrency key is taken. */
+  claim(run: string, owner: string, leaseMs: number): Promise<Claim | null>;
+  /** Throws LeaseLost. */
+  extendLease(claim: ClaimKey, leaseMs: number): Promise<void>;
+  /** Frees the runs of a process that is gone (embedded profile, at start). Returns how many. */
+  releaseOrphans(): Promise<number>;
+
+  steps(run: string): Promise<StepRecord[]>;
+  recordStep(claim: ClaimKey, step: StepRecord): Promise<void>;
+  recordDecision(claim: ClaimKey, step: StepRecord, by: DecidedBy, why: string): Promise<void>;
+  /** The `plan` step and its actions, together. */
+  recordPlan(claim: ClaimKey, plan: PlanRecord): Promise<void>;
+  actions(run: string): Promise<Action[]>;
+  /** Claims the key and commits the intent; flushed before it resolves, so before the request leaves. */
+  beginAction(claim: ClaimKey, action: string): Promise<BeginResult>;
+  /** A `planned` outcome (certainly no effect) gives the key back; so does `failed`. */
+  endAction(claim: ClaimKey, action: string, outcome: ActionOutcome): Promise<void>;
+  settle(claim: ClaimKey, verdict: Verdict): Promise<void>;
+  /** Runs parked for this service: new ones are put behind them, so that they drain one after another. */
+  parkedFor(service: string): Promise<number>;
+
+  /** A person's word on one held action. Throws Conflict. Resolves to the run, queued again once nothing is held. */
+  approve(action: string, hash: string, edited: JsonObject | null, by: string): Promise<{ run: string; queued: boolean }>;
+  reject(action: string, reason: string, by: string): Promise<{ run: string; queued: boolean }>;
+  /** Throws Conflict when the run is running or final. */
+  cancel(run: string, reason: string): Promise<void>;
+  /** New runs of stored events, a generation higher. */
+  replay(request: ReplayRequest): Promise<string[]>;
+
+  close(): Promise<void>;
+}
+
+/** Small durable values with a version: breakers, cursors, budgets, pauses. */
+export interface State {
+  get(scope: StateScope, key: string): Promise<{ value: Json; version: number } | null>;
+  list(scope: StateScope): Promise<{ key: string; value: Json; version: number }[]>;
+  /** Compare and set; `expected` 0 means it must not exist. False when someone else was faster. */
+  put(scope: StateScope, key: string, value: Json, expected: number): Promise<boolean>;
+}
+export type StateScope = "breaker" | "cursor" | "budget" | "pause" | "meta";
+
+// ── Reads: what the dashboard and the CLI see ────────────────────────────────────────────────────────────────────
+
+export interface Page<T> {
+  readonly items: T[];
+  readonly next: string | null;
+}
+export interface ListQuery {
+  readonly limit: number;
+  readonly cursor?: string;
+  readonly source?: string;
+  readonly type?: string;
+  readonly agent?: string;
+  readonly status?: string;
+  readonly run?: string;
+  readonly event?: string;
+  /** Milliseconds since the epoch. */
+  readonly since?: number;
+  readonly until?: number;
+}
+export interface EventSummary extends Omit<StoredEvent, "body"> {
+  readonly runs: { readonly id: string; readonly agent: string; readonly status: RunStatus }[];
+}
+export interface Overview {
+  readonly events: Readonly<Record<EventStatus, number>>;
+  readonly runs: Readonly<Record<RunStatus, number>>;
+  readonly actions: Readonly<Record<ActionStatus, number>>;
+  readonly decided: Readonly<Record<DecidedBy, number>>;
+  /** When the run that has been due longest became due; null when none is. */
+  readonly oldestDueAt: number | null;
+}
+export interface SourceActivity {
+  readonly source: string;
+  readonly events: number;
+  readonly lastEventAt: number | null;
+}
+
+/** Read-only; lists are newest first, and a cursor stays right while new rows come in. */
+export interface Reads {
+  events(query: ListQuery): Promise<Page<EventSummary>>;
+  event(id: string): Promise<(StoredEvent & { deliveries: Delivery[]; runs: Run[] }) | null>;
+  runs(query: ListQuery): Promise<Page<Run>>;
+  run(id: string): Promise<{ run: Run; steps: StepRecord[]; actions: Action[] } | null>;
+  actions(query: ListQuery): Promise<Page<Action>>;
+  action(id: string): Promise<Action | null>;
+  overview(): Promise<Overview>;
+  sourceActivity(): Promise<SourceActivity[]>;
+}
+
+/** Something changed in the journal; the reader looks up what it now is. Told after the commit, never before. */
+export interface Change {
+  readonly kind: "event" | "run" | "action" | "breaker";
+  readonly id: string;
+}
+export interface Changes {
+  subscribe(listener: (change: Change) => void): () => void;
+}
+
+// ── Queue: wake-up and distribution, nothing that could be lost ──────────────────────────────────────────────────
+
+/** Telling a queue twice, losing what it holds, and being given the same run twice are all harmless. */
+export interface Queue {
+  /** Never throws for a queue that is down: the sweeper tells it again. */
+  publish(runs: readonly string[]): void;
+  /** Hands run ids to `handler`, at most `concurrency` at a time, until `stop` resolves (handlers in flight end first). */
+  consume(handler: (run: string) => Promise<void>, concurrency: number): { stop(): Promise<void> };
+}
+
+// ── Destinations ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface Call {
+  /** Aborts at the deadline; shorter than what is left of the lease. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * How an action may be repeated after an unknown outcome:
+ * natural      repeating changes nothing (a set, an upsert)
+ * vendor-key   the vendor takes our key or a client-supplied id
+ * lookup       it can be looked up, and the look-up sees every write at once
+ * weak-lookup  the look-up may lag: finding it proves it happened, not finding it proves nothing
+ * never        neither (SMTP): an unknown outcome goes to a person
+ */
+export type Repeatability = "natural" | "vendor-key" | "lookup" | "weak-lookup" | "never";
+
+export interface ActionExecutor {
+  readonly repeat: Repeatability;
+  /** How long the vendor may take until a write can be seen, in milliseconds. */
+  readonly settleMs: number;
+  /** `input` is parsed by the kind's schema. Null when it is certainly not there (with `lookup`). Throws ServiceError. */
+  lookup?(input: JsonObject, key: string, call: Call): Promise<ActionRef | null>;
+  /** Throws ServiceError; its `effect` says whether the vendor may have acted. */
+  execute(input: JsonObject, key: string, call: Call): Promise<ActionRef>;
+}
+
+export interface Destination {
+  readonly name: DestinationName;
+  /** False without credentials: its actions are dry runs. */
+  readonly configured: boolean;
+  readonly actions: Partial<Readonly<Record<ActionKind, ActionExecutor>>>;
+  /** Null without credentials. Only destinations that agents read have it. */
+  reads?(call: Call): Readers[keyof Readers];
+}
+
+// ── Models ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface ModelRequest {
+  readonly system: string;
+  readonly messages: readonly { readonly role: "user" | "assistant"; readonly text: string }[];
+  readonly schemaName: string;
+  readonly schema: ZodType;
+  readonly maxOutputTokens: number;
+  readonly signal: AbortSignal;
+}
+export type ModelStop = "end" | "refusal" | "truncated";
+export interface ModelAnswer {
+  /** The text as answered; not yet parsed, whatever the vendor promises. */
+  readonly text: string;
+  readonly stop: ModelStop;
+  readonly usage: StepUsage;
+}
+/** One provider and model; its breaker's service is `model:<provider>/<model>`. Throws ServiceError. */
+export interface Model {
+  readonly name: string;
+  readonly provider: "anthropic" | "openai";
+  readonly model: string;
+  /** False without a key. */
+  readonly configured: boolean;
+  readonly timeoutMs: number;
+  complete(request: ModelRequest): Promise<ModelAnswer>;
+}
+
+export interface DeciderRequest {
+  readonly agent: string;
+  readonly name: string;
+  readonly schema: ZodType;
+  readonly variables: JsonObject;
+  readonly rules: () => unknown;
+  readonly rulesOnly: string | null;
+  readonly signal: AbortSignal;
+}
+export interface DeciderAnswer {
+  readonly decision: Json;
+  readonly decidedBy: DecidedBy;
+  readonly why: string;
+  readonly usage: StepUsage | null;
+}
+export interface Decider {
+  decide(request: DeciderRequest): Promise<DeciderAnswer>;
+}
+
+// ── Guard: breakers and pauses around every call to a service ────────────────────────────────────────────────────
+
+export interface ServiceGuard {
+  /**
+   * Calls `fn` unless the service is closed. Throws ServiceClosed without calling, or what `fn` throws.
+   * Counts unavailable and timeout for the breaker; unauthorized pauses a destination.
+   */
+  call<T>(service: string, fn: () => Promise<T>): Promise<T>;
+  /** Null when calls may be made; else until when not, and why. */
+  closed(service: string): Promise<{ until: number; reason: string } | null>;
+}
+
+export type { RoutingFault, WaitingFor };

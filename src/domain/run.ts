@@ -1,0 +1,92 @@
+/**
+ * A run is the work of one agent (or of the system) on one event.
+ *
+ *   queued ──claim──▶ running ──▶ succeeded | rejected | cancelled | dead         (final)
+ *     ▲                 │ ├──▶ waiting (retry or park, with a reason and a time) ──claim──▶ running
+ *     │                 │ └──▶ awaiting_review (a person) ──decided──▶ queued | rejected
+ *     └── lease lost ───┘      (a crashed worker's run is claimed again with a higher fence)
+ *
+ * queued, waiting and awaiting_review runs can be cancelled (superseded, or by a person).
+ * dead = in the dead-letter queue; it is replayed as a new run, never revived.
+ */
+export const runStatuses = [
+  "queued",
+  "running",
+  "waiting",
+  "awaiting_review",
+  "succeeded",
+  "rejected",
+  "cancelled",
+  "dead",
+] as const;
+export type RunStatus = (typeof runStatuses)[number];
+
+const transitions: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
+  queued: ["running", "cancelled"],
+  running: ["running", "queued", "waiting", "awaiting_review", "succeeded", "rejected", "cancelled", "dead"],
+  waiting: ["running", "cancelled"],
+  awaiting_review: ["queued", "rejected", "cancelled"],
+  succeeded: [],
+  rejected: [],
+  cancelled: [],
+  dead: [],
+};
+
+/** The states a run may be in for it to become `to`. The journal puts them into the WHERE of every update. */
+export const statesBefore = (to: RunStatus): RunStatus[] =>
+  runStatuses.filter((from) => transitions[from].includes(to));
+
+export const isFinal = (status: RunStatus): boolean => transitions[status].length === 0;
+
+/** auto: act. review: hold every action for a person. dry-run: record actions, never send. */
+export const modes = ["auto", "review", "dry-run"] as const;
+export type Mode = (typeof modes)[number];
+
+/** dry-run is stricter than review, review than auto: a run takes the stricter of its pinned and its current mode. */
+export const stricterMode = (a: Mode, b: Mode): Mode => (modes.indexOf(a) >= modes.indexOf(b) ? a : b);
+
+/** Runs of the system carry this as their agent: the expansion of a notification into its items. */
+export const expansionAgent = "expansion";
+
+export interface WaitingFor {
+  /** retry: the next attempt. service: a dependency (breaker open, 429, outage, credentials). person: a review. */
+  readonly kind: "retry" | "service" | "person" | "preconditions";
+  /** A sentence for people; names the service where there is one. */
+  readonly reason: string;
+  readonly service?: string;
+  /** Milliseconds since the epoch; null while it waits for a person. */
+  readonly until: number | null;
+}
+
+/** Who made a run's decision; null until it is made. */
+export type DecidedBy = "model" | "rules";
+
+export interface Run {
+  /** `run_` and a time-ordered UUID. */
+  readonly id: string;
+  readonly event: string;
+  /** The route's name; null for a run of the system. */
+  readonly route: string | null;
+  readonly agent: string;
+  readonly mode: Mode;
+  readonly status: RunStatus;
+  readonly decidedBy: DecidedBy | null;
+  /** Why a model or the rules decided, in one sentence. */
+  readonly decidedWhy: string | null;
+  /** Attempts that counted: parking counts none. */
+  readonly attempts: number;
+  /** Attempts in a row that failed because of one service; given back when its breaker opens. */
+  readonly streak: { readonly service: string; readonly count: number } | null;
+  readonly waitingFor: WaitingFor | null;
+  /** Since when it has been parked without progress; a run parked too long dies. */
+  readonly parkedSince: number | null;
+  /** Why it ended as it did, for dead, cancelled and rejected runs. */
+  readonly reason: string | null;
+  readonly concurrency: { readonly key: string; readonly limit: number } | null;
+  /** 0 for the run that routing started; replays count up. One run per (event, agent, generation). */
+  readonly generation: number;
+  readonly configHash: string;
+  readonly promptHash: string | null;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}

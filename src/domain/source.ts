@@ -1,0 +1,77 @@
+/** The port of a system that sends: one file per provider in sources/, one contract suite for all. */
+
+/** A request as it came, before anything was believed of it. */
+export interface RawRequest {
+  readonly method: string;
+  /** Path and query, as sent. */
+  readonly url: string;
+  readonly query: URLSearchParams;
+  /** Lower-case names; several values of one name are joined with ", ". */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The untouched bytes. */
+  readonly body: Buffer;
+  readonly remoteAddress: string;
+  /** Milliseconds since the epoch when the request arrived: timestamps are judged against this, never against later. */
+  readonly receivedAt: number;
+}
+
+/** The request is authentic. */
+export interface Verified {
+  /** Which secret matched, 0 = first; null where the provider signs with keys of its own. */
+  readonly secretIndex: number | null;
+}
+
+/** One event in an authentic request. */
+export interface Identified {
+  readonly providerId: string;
+  readonly type: string;
+  /** Milliseconds since the epoch by the provider's clock, or null. */
+  readonly occurredAt: number | null;
+  /** Unique within the source; any of them known already makes it a duplicate. Never empty. */
+  readonly dedupeKeys: readonly string[];
+  /** The bytes to keep: the request's body, or one item of a batch. */
+  readonly body: Buffer;
+  /** The parsed body, for routing; what `payload` is in expressions. */
+  readonly payload: unknown;
+  /** Set on notifications without content: the run that reads the change feed. */
+  readonly notification?: { readonly mailbox: string };
+}
+
+/** An answer to a provider's handshake; nothing is stored. */
+export interface HandshakeAnswer {
+  readonly status: 200;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+export interface Expansion {
+  readonly items: readonly Identified[];
+  /** Where the next read starts. Stored in the same transaction as the items. */
+  readonly cursor: string;
+  /** The old cursor had expired, so a bounded window was read again (items dedupe). */
+  readonly rescanned: boolean;
+}
+
+export interface Source {
+  /** The name under `sources:`. */
+  readonly name: string;
+  readonly type: string;
+  /** False when its secrets are all unset: requests are answered 503 `source_inactive`. */
+  readonly active: boolean;
+  readonly maxBodyBytes: number;
+  /** Headers worth keeping with the event (lower case). Credentials and signatures are never among them. */
+  readonly keptHeaders: readonly string[];
+  /** Answers a provider's handshake, or null when the request is none. May throw Rejection. */
+  handshake?(request: RawRequest): HandshakeAnswer | null;
+  /** Checks the raw bytes in constant time. Throws Rejection 401; 503 when the provider's keys can't be fetched. */
+  verify(request: RawRequest): Verified | Promise<Verified>;
+  /** Reads an authentic request. Throws Rejection 400 when it can't be read. */
+  identify(request: RawRequest): Identified[];
+  /**
+   * Reads the change feed after `cursor` (null: none stored yet).
+   * Throws ServiceError; an expired cursor is no error but a bounded re-scan.
+   */
+  expand?(cursor: string | null, signal: AbortSignal): Promise<Expansion>;
+  /** Where the feed stands now, to begin with; called at start when no cursor is stored. Throws ServiceError. */
+  currentCursor?(signal: AbortSignal): Promise<string>;
+}
