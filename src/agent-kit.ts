@@ -8,7 +8,14 @@ export { z } from "zod";
 export { EventFault } from "./domain/errors.ts";
 export { resultOf } from "./domain/action.ts";
 export { sha256 } from "./domain/json.ts";
-export type { AgentDefinition, AgentEvent, AgentKit, Decided, DecisionRequest, Outcome } from "./domain/agent.ts";
+export type {
+  AgentDefinition,
+  AgentEvent,
+  AgentKit,
+  Decided,
+  DecisionRequest,
+  Outcome,
+} from "./domain/agent.ts";
 export type { ActionInput, ActionKind } from "./domain/action-kinds.ts";
 export type { PlannedAction, ResultReference } from "./domain/action.ts";
 export type { Json, JsonObject } from "./domain/json.ts";

@@ -45,7 +45,12 @@ export const actionKinds = {
   /** A comment on an issue. */
   "linear.comment": z.strictObject({ issueId: id, body: longText }),
   /** Links a URL to an issue; the same URL on the same issue updates the link. */
-  "linear.attachment": z.strictObject({ issueId: id, url: z.url(), title: shortText, subtitle: z.string().max(1_000) }),
+  "linear.attachment": z.strictObject({
+    issueId: id,
+    url: z.url(),
+    title: shortText,
+    subtitle: z.string().max(1_000),
+  }),
   /** Moves an issue to a state. */
   "linear.state": z.strictObject({ issueId: id, stateId: id }),
   /** Creates the contact, or updates the one with this address. */
@@ -89,7 +94,15 @@ export type ActionInput<K extends ActionKind> = z.output<(typeof actionKinds)[K]
 
 export const isActionKind = (kind: string): kind is ActionKind => Object.hasOwn(actionKinds, kind);
 
-export const destinationNames = ["hubspot", "zendesk", "linear", "github", "stripe", "slack", "email"] as const;
+export const destinationNames = [
+  "hubspot",
+  "zendesk",
+  "linear",
+  "github",
+  "stripe",
+  "slack",
+  "email",
+] as const;
 export type DestinationName = (typeof destinationNames)[number];
 
 /** `github.review` → `github`: a kind belongs to the destination that it names. */

@@ -64,8 +64,12 @@ export interface AgentDefinition<P = unknown> {
   readonly name: string;
   /** Event types it understands, as globs; a route that sends it others is a configuration error. */
   readonly accepts: readonly string[];
-  /** Its limits, with a default for every field; the prompt file's `policy:` is parsed with it. */
+  /** Its limits, with a default for every field; `{ ...policy, rules }` of the prompt file is parsed with it. */
   readonly policy: ZodType<P>;
+  /** What its (main) decision may be; the examples of the prompt file are checked against it. */
+  readonly decision: ZodType;
+  /** The variables that its prompt's template may use. */
+  readonly variables: readonly string[];
   /** All the kinds of action it may ever plan. */
   readonly allows: readonly ActionKind[];
   flow(kit: AgentKit<P>): Promise<Outcome>;

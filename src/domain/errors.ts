@@ -43,7 +43,12 @@ export class ServiceError extends Error {
     service: string,
     kind: FaultKind,
     message: string,
-    options: { effect?: "none" | "unknown"; status?: number; retryAfterMs?: number | null; cause?: unknown } = {},
+    options: {
+      effect?: "none" | "unknown";
+      status?: number;
+      retryAfterMs?: number | null;
+      cause?: unknown;
+    } = {},
   ) {
     super(`${service}: ${message}`, { cause: options.cause });
     this.service = service;

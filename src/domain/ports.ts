@@ -6,6 +6,7 @@ import type { Delivery, RoutingFault, StoredEvent, EventStatus } from "./event.t
 import type { Json, JsonObject } from "./json.ts";
 import type { DecidedBy, Mode, Run, RunStatus, WaitingFor } from "./run.ts";
 import type { Readers } from "./readers.ts";
+import type { Identified, RawRequest, Source, Verified } from "./source.ts";
 import type { StepRecord, StepUsage } from "./step.ts";
 
 // ── Journal: the system of record ────────────────────────────────────────────────────────────────────────────────
@@ -62,7 +63,12 @@ export type Verdict =
   | { readonly kind: "cancelled"; readonly reason: string }
   | { readonly kind: "dead"; readonly reason: string }
   /** Counts an attempt. */
-  | { readonly kind: "retryAt"; readonly at: number; readonly reason: string; readonly service: string | null }
+  | {
+      readonly kind: "retryAt";
+      readonly at: number;
+      readonly reason: string;
+      readonly service: string | null;
+    }
   /** Counts none; `giveBack` attempts of the current streak are returned. */
   | {
       readonly kind: "parkUntil";
@@ -81,7 +87,12 @@ export interface PlanRecord {
 export type BeginResult =
   | { readonly go: true }
   /** The key was used before: by the same payload (its result is given back), or by another one. */
-  | { readonly go: false; readonly samePayload: boolean; readonly action: string; readonly ref: ActionRef | null };
+  | {
+      readonly go: false;
+      readonly samePayload: boolean;
+      readonly action: string;
+      readonly ref: ActionRef | null;
+    };
 
 export interface ActionOutcome {
   readonly status: Extract<ActionStatus, "planned" | "done" | "failed" | "skipped" | "uncertain">;
@@ -131,7 +142,12 @@ export interface Journal {
   parkedFor(service: string): Promise<number>;
 
   /** A person's word on one held action. Throws Conflict. Resolves to the run, queued again once nothing is held. */
-  approve(action: string, hash: string, edited: JsonObject | null, by: string): Promise<{ run: string; queued: boolean }>;
+  approve(
+    action: string,
+    hash: string,
+    edited: JsonObject | null,
+    by: string,
+  ): Promise<{ run: string; queued: boolean }>;
   reject(action: string, reason: string, by: string): Promise<{ run: string; queued: boolean }>;
   /** Throws Conflict when the run is running or final. */
   cancel(run: string, reason: string): Promise<void>;
@@ -149,6 +165,20 @@ export interface State {
   put(scope: StateScope, key: string, value: Json, expected: number): Promise<boolean>;
 }
 export type StateScope = "breaker" | "cursor" | "budget" | "pause" | "meta";
+
+// ── Inbox: the door that every event comes through ───────────────────────────────────────────────────────────────
+
+export interface Inbox {
+  /** Routes and stores what an authentic request brought; resolves once it is flushed. Throws JournalUnavailable. */
+  accept(
+    source: Source,
+    request: RawRequest,
+    verified: Verified,
+    items: readonly Identified[],
+  ): Promise<AcceptedItem[]>;
+  /** Keeps an authentic request that could not be read. Throws JournalUnavailable. */
+  keepMalformed(source: Source, request: RawRequest, verified: Verified, reason: string): Promise<void>;
+}
 
 // ── Reads: what the dashboard and the CLI see ────────────────────────────────────────────────────────────────────
 

@@ -101,7 +101,12 @@ export interface StripeSubscription {
   readonly feedback: string | null;
   readonly comment: string | null;
   readonly reason: string | null;
-  readonly plan: { readonly name: string; readonly amount: number; readonly currency: string; readonly interval: string };
+  readonly plan: {
+    readonly name: string;
+    readonly amount: number;
+    readonly currency: string;
+    readonly interval: string;
+  };
   readonly hasDiscount: boolean;
   readonly hasSchedule: boolean;
 }
