@@ -1,12 +1,16 @@
 /** The only door for agents: what an agent in agents/ may import besides its own folder. */
 import type { AgentDefinition } from "./domain/agent.ts";
 import type { ActionInput, ActionKind } from "./domain/action-kinds.ts";
-import type { PlannedAction } from "./domain/action.ts";
+import type {
+  PlannedAction,
+  ResultReference,
+  TextTemplate,
+} from "./domain/action.ts";
 import type { JsonObject } from "./domain/json.ts";
 
 export { z } from "zod";
 export { EventFault } from "./domain/errors.ts";
-export { resultOf } from "./domain/action.ts";
+export { resultOf, template } from "./domain/action.ts";
 export { sha256 } from "./domain/json.ts";
 export type {
   AgentDefinition,
@@ -17,16 +21,21 @@ export type {
   Outcome,
 } from "./domain/agent.ts";
 export type { ActionInput, ActionKind } from "./domain/action-kinds.ts";
-export type { PlannedAction, ResultReference } from "./domain/action.ts";
+export type {
+  PlannedAction,
+  ResultReference,
+  TextTemplate,
+} from "./domain/action.ts";
 export type { Json, JsonObject } from "./domain/json.ts";
 export type * from "./domain/readers.ts";
 
 /** Declares an agent; its policy's type is taken from its schema. */
-export const defineAgent = <P>(agent: AgentDefinition<P>): AgentDefinition<P> => agent;
+export const defineAgent = <P>(agent: AgentDefinition<P>): AgentDefinition<P> =>
+  agent;
 
-/** The same shape, where any string field may be a reference to an earlier action's result. */
+/** The same shape, where any string field may be, or be a text around, references to earlier actions' results. */
 type WithReferences<T> = T extends string
-  ? T | { readonly $result: string; readonly field: string }
+  ? T | ResultReference | TextTemplate
   : T extends readonly (infer I)[]
     ? readonly WithReferences<I>[]
     : T extends object
@@ -36,7 +45,12 @@ type WithReferences<T> = T extends string
 /** Plans one action; the input's type follows from the kind. */
 export function action<K extends ActionKind>(
   kind: K,
-  spec: { name: string; subject?: string; needs?: readonly string[]; input: WithReferences<ActionInput<K>> },
+  spec: {
+    name: string;
+    subject?: string;
+    needs?: readonly string[];
+    input: WithReferences<ActionInput<K>>;
+  },
 ): PlannedAction {
   return { ...spec, kind, input: spec.input as JsonObject };
 }

@@ -36,7 +36,11 @@ export const actionKinds = {
       .max(30),
   }),
   /** A comment on the conversation of an issue or pull request; edited in place when it exists. */
-  "github.comment": z.strictObject({ ...repository, number: z.number().int().positive(), body: longText }),
+  "github.comment": z.strictObject({
+    ...repository,
+    number: z.number().int().positive(),
+    body: longText,
+  }),
   "github.labels": z.strictObject({
     ...repository,
     number: z.number().int().positive(),
@@ -57,11 +61,23 @@ export const actionKinds = {
   "hubspot.contact": z.strictObject({
     email,
     properties: z.partialRecord(
-      z.enum(["firstname", "lastname", "company", "phone", "website", "lifecyclestage", "hs_lead_status"]),
+      z.enum([
+        "firstname",
+        "lastname",
+        "company",
+        "phone",
+        "website",
+        "lifecyclestage",
+        "hs_lead_status",
+      ]),
       z.string().max(500),
     ),
   }),
-  "hubspot.note": z.strictObject({ contactId: id, body: longText, at: z.number().int() }),
+  "hubspot.note": z.strictObject({
+    contactId: id,
+    body: longText,
+    at: z.number().int(),
+  }),
   "hubspot.task": z.strictObject({
     contactId: id.nullable(),
     subject: shortText,
@@ -76,7 +92,11 @@ export const actionKinds = {
     priority: z.enum(["low", "normal", "high", "urgent"]),
     tags: z.array(z.string().regex(/^[a-z0-9_-]{1,60}$/)).max(20),
   }),
-  "zendesk.comment": z.strictObject({ ticketId: id, body: longText, public: z.boolean() }),
+  "zendesk.comment": z.strictObject({
+    ticketId: id,
+    body: longText,
+    public: z.boolean(),
+  }),
   "stripe.coupon": z.strictObject({
     percentOff: z.number().positive().max(100),
     durationInMonths: z.number().int().positive().max(36),
@@ -84,15 +104,26 @@ export const actionKinds = {
     redeemBy: z.number().int(),
   }),
   /** A single-use code that only this customer can redeem. */
-  "stripe.promotion_code": z.strictObject({ coupon: id, customer: id, expiresAt: z.number().int() }),
+  "stripe.promotion_code": z.strictObject({
+    coupon: id,
+    customer: id,
+    expiresAt: z.number().int(),
+  }),
   "slack.message": z.strictObject({ text: z.string().min(1).max(3_000) }),
-  "email.send": z.strictObject({ to: email, subject: shortText, text: longText }),
+  "email.send": z.strictObject({
+    to: email,
+    subject: shortText,
+    text: longText,
+  }),
 } as const;
 
 export type ActionKind = keyof typeof actionKinds;
-export type ActionInput<K extends ActionKind> = z.output<(typeof actionKinds)[K]>;
+export type ActionInput<K extends ActionKind> = z.output<
+  (typeof actionKinds)[K]
+>;
 
-export const isActionKind = (kind: string): kind is ActionKind => Object.hasOwn(actionKinds, kind);
+export const isActionKind = (kind: string): kind is ActionKind =>
+  Object.hasOwn(actionKinds, kind);
 
 export const destinationNames = [
   "hubspot",

@@ -1,5 +1,5 @@
-import type { JsonObject } from "./json.ts";
-import { sha256 } from "./json.ts";
+import type { Json, JsonObject } from "./json.ts";
+import { isObject, sha256 } from "./json.ts";
 import type { ActionKind } from "./action-kinds.ts";
 
 /**
@@ -86,8 +86,11 @@ export interface Action {
  * The idempotency key: of agent, action name and subject, and of nothing else. A run id, an ordinal or the payload
  * in it would make a retry, a replay or a reworded draft act twice.
  */
-export const actionKey = (agent: string, name: string, subject: string): string =>
-  sha256("signalbox-action", agent, name, subject).slice(0, 40);
+export const actionKey = (
+  agent: string,
+  name: string,
+  subject: string,
+): string => sha256("signalbox-action", agent, name, subject).slice(0, 40);
 
 /** A typed reference to an earlier action's result, put into an action's input. */
 export interface ResultReference extends JsonObject {
@@ -95,4 +98,67 @@ export interface ResultReference extends JsonObject {
   readonly field: string;
 }
 
-export const resultOf = (action: string, field: string): ResultReference => ({ $result: action, field });
+export const resultOf = (action: string, field: string): ResultReference => ({
+  $result: action,
+  field,
+});
+
+/** Text with earlier results in it: `{name}` stands for the reference of that name. */
+export interface TextTemplate extends JsonObject {
+  readonly $text: string;
+  readonly values: { readonly [name: string]: ResultReference };
+}
+
+export const template = (
+  text: string,
+  values: TextTemplate["values"],
+): TextTemplate => ({ $text: text, values });
+
+const isReference = (value: Json): value is ResultReference =>
+  isObject(value) &&
+  typeof value["$result"] === "string" &&
+  typeof value["field"] === "string";
+const isTemplate = (value: Json): value is TextTemplate =>
+  isObject(value) &&
+  typeof value["$text"] === "string" &&
+  isObject(value["values"] ?? null);
+
+/** Names of the actions whose results an input uses. */
+export function referencesIn(input: Json): string[] {
+  const names = new Set<string>();
+  walk(input, (reference) => {
+    names.add(reference.$result);
+    return "";
+  });
+  return [...names];
+}
+
+/** The input with every reference replaced by what `resultOfAction` gives for it. */
+export const resolveReferences = (
+  input: JsonObject,
+  resultOfAction: (reference: ResultReference) => string,
+): JsonObject => walk(input, resultOfAction) as JsonObject;
+
+function walk(
+  value: Json,
+  resolve: (reference: ResultReference) => string,
+): Json {
+  if (isReference(value)) return resolve(value);
+  if (isTemplate(value)) {
+    const texts = Object.entries(value.values).map(
+      ([name, reference]) => [name, resolve(reference)] as const,
+    );
+    return texts.reduce(
+      (text, [name, result]) => text.replaceAll(`{${name}}`, result),
+      value.$text,
+    );
+  }
+  if (Array.isArray(value))
+    return value.map((item: Json) => walk(item, resolve));
+  if (isObject(value)) {
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, walk(item, resolve)]),
+    );
+  }
+  return value;
+}

@@ -1,18 +1,29 @@
 import { createHash } from "node:crypto";
 
 /** Any value that survives JSON unchanged. */
-export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+export type Json =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly Json[]
+  | { readonly [key: string]: Json };
 export type JsonObject = { readonly [key: string]: Json };
+
+export const isObject = (value: Json): value is JsonObject =>
+  value !== null && typeof value === "object" && !Array.isArray(value);
 
 /** JSON with sorted keys: the same value always gives the same text, so that its hash can be compared. */
 export function canonicalJson(value: Json): string {
-  if (Array.isArray(value)) return `[${value.map((item: Json) => canonicalJson(item)).join(",")}]`;
-  if (value !== null && typeof value === "object") {
-    const object = value as JsonObject;
-    const fields = Object.keys(object)
-      .filter((key) => object[key] !== undefined)
+  if (Array.isArray(value))
+    return `[${value.map((item: Json) => canonicalJson(item)).join(",")}]`;
+  if (isObject(value)) {
+    const fields = Object.keys(value)
+      .filter((key) => value[key] !== undefined)
       .sort()
-      .map((key) => `${JSON.stringify(key)}:${canonicalJson(object[key] ?? null)}`);
+      .map(
+        (key) => `${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`,
+      );
     return `{${fields.join(",")}}`;
   }
   return JSON.stringify(value);

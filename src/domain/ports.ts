@@ -2,7 +2,12 @@
 import type { ZodType } from "zod";
 import type { ActionKind, DestinationName } from "./action-kinds.ts";
 import type { Action, ActionRef, ActionStatus } from "./action.ts";
-import type { Delivery, RoutingFault, StoredEvent, EventStatus } from "./event.ts";
+import type {
+  Delivery,
+  RoutingFault,
+  StoredEvent,
+  EventStatus,
+} from "./event.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { DecidedBy, Mode, Run, RunStatus, WaitingFor } from "./run.ts";
 import type { Readers } from "./readers.ts";
@@ -17,7 +22,11 @@ export interface NewRun {
   readonly route: string | null;
   readonly agent: string;
   readonly mode: Mode;
-  readonly concurrency: { readonly key: string; readonly limit: number; readonly supersede: boolean } | null;
+  readonly concurrency: {
+    readonly key: string;
+    readonly limit: number;
+    readonly supersede: boolean;
+  } | null;
   readonly configHash: string;
   readonly promptHash: string | null;
 }
@@ -34,7 +43,11 @@ export interface AcceptRequest {
   /** Several for a batch: all are stored, or none. */
   readonly items: readonly Acceptance[];
   /** Moves a cursor in the same transaction; the whole request fails when its version is no longer `expected`. */
-  readonly cursor?: { readonly key: string; readonly value: string; readonly expected: number };
+  readonly cursor?: {
+    readonly key: string;
+    readonly value: string;
+    readonly expected: number;
+  };
 }
 
 export interface AcceptedItem {
@@ -95,7 +108,10 @@ export type BeginResult =
     };
 
 export interface ActionOutcome {
-  readonly status: Extract<ActionStatus, "planned" | "done" | "failed" | "skipped" | "uncertain">;
+  readonly status: Extract<
+    ActionStatus,
+    "planned" | "done" | "failed" | "skipped" | "uncertain"
+  >;
   readonly ref?: ActionRef;
   readonly reason?: string;
   readonly dryRun?: boolean;
@@ -114,7 +130,10 @@ export interface Journal {
   /** The one transaction of acceptance: delivery, event, dedupe keys, runs, superseding, cursor. */
   accept(request: AcceptRequest): Promise<AcceptedItem[]>;
   /** Keeps a signed but unreadable request. */
-  keepMalformed(delivery: Omit<Delivery, "event" | "result">, body: Uint8Array): Promise<void>;
+  keepMalformed(
+    delivery: Omit<Delivery, "event" | "result">,
+    body: Uint8Array,
+  ): Promise<void>;
 
   /** Ids of runs that could be claimed now, oldest first: due, not leased, their concurrency key free. */
   dueRuns(limit: number): Promise<string[]>;
@@ -129,14 +148,23 @@ export interface Journal {
 
   steps(run: string): Promise<StepRecord[]>;
   recordStep(claim: ClaimKey, step: StepRecord): Promise<void>;
-  recordDecision(claim: ClaimKey, step: StepRecord, by: DecidedBy, why: string): Promise<void>;
+  recordDecision(
+    claim: ClaimKey,
+    step: StepRecord,
+    by: DecidedBy,
+    why: string,
+  ): Promise<void>;
   /** The `plan` step and its actions, together. */
   recordPlan(claim: ClaimKey, plan: PlanRecord): Promise<void>;
   actions(run: string): Promise<Action[]>;
   /** Claims the key and commits the intent; flushed before it resolves, so before the request leaves. */
   beginAction(claim: ClaimKey, action: string): Promise<BeginResult>;
   /** A `planned` outcome (certainly no effect) gives the key back; so does `failed`. */
-  endAction(claim: ClaimKey, action: string, outcome: ActionOutcome): Promise<void>;
+  endAction(
+    claim: ClaimKey,
+    action: string,
+    outcome: ActionOutcome,
+  ): Promise<void>;
   settle(claim: ClaimKey, verdict: Verdict): Promise<void>;
   /** Runs parked for this service: new ones are put behind them, so that they drain one after another. */
   parkedFor(service: string): Promise<number>;
@@ -148,7 +176,11 @@ export interface Journal {
     edited: JsonObject | null,
     by: string,
   ): Promise<{ run: string; queued: boolean }>;
-  reject(action: string, reason: string, by: string): Promise<{ run: string; queued: boolean }>;
+  reject(
+    action: string,
+    reason: string,
+    by: string,
+  ): Promise<{ run: string; queued: boolean }>;
   /** Throws Conflict when the run is running or final. */
   cancel(run: string, reason: string): Promise<void>;
   /** New runs of stored events, a generation higher. */
@@ -159,10 +191,20 @@ export interface Journal {
 
 /** Small durable values with a version: breakers, cursors, budgets, pauses. */
 export interface State {
-  get(scope: StateScope, key: string): Promise<{ value: Json; version: number } | null>;
-  list(scope: StateScope): Promise<{ key: string; value: Json; version: number }[]>;
+  get(
+    scope: StateScope,
+    key: string,
+  ): Promise<{ value: Json; version: number } | null>;
+  list(
+    scope: StateScope,
+  ): Promise<{ key: string; value: Json; version: number }[]>;
   /** Compare and set; `expected` 0 means it must not exist. False when someone else was faster. */
-  put(scope: StateScope, key: string, value: Json, expected: number): Promise<boolean>;
+  put(
+    scope: StateScope,
+    key: string,
+    value: Json,
+    expected: number,
+  ): Promise<boolean>;
 }
 export type StateScope = "breaker" | "cursor" | "budget" | "pause" | "meta";
 
@@ -177,7 +219,12 @@ export interface Inbox {
     items: readonly Identified[],
   ): Promise<AcceptedItem[]>;
   /** Keeps an authentic request that could not be read. Throws JournalUnavailable. */
-  keepMalformed(source: Source, request: RawRequest, verified: Verified, reason: string): Promise<void>;
+  keepMalformed(
+    source: Source,
+    request: RawRequest,
+    verified: Verified,
+    reason: string,
+  ): Promise<void>;
 }
 
 // ── Reads: what the dashboard and the CLI see ────────────────────────────────────────────────────────────────────
@@ -200,7 +247,11 @@ export interface ListQuery {
   readonly until?: number;
 }
 export interface EventSummary extends Omit<StoredEvent, "body"> {
-  readonly runs: { readonly id: string; readonly agent: string; readonly status: RunStatus }[];
+  readonly runs: {
+    readonly id: string;
+    readonly agent: string;
+    readonly status: RunStatus;
+  }[];
 }
 export interface Overview {
   readonly events: Readonly<Record<EventStatus, number>>;
@@ -219,9 +270,13 @@ export interface SourceActivity {
 /** Read-only; lists are newest first, and a cursor stays right while new rows come in. */
 export interface Reads {
   events(query: ListQuery): Promise<Page<EventSummary>>;
-  event(id: string): Promise<(StoredEvent & { deliveries: Delivery[]; runs: Run[] }) | null>;
+  event(
+    id: string,
+  ): Promise<(StoredEvent & { deliveries: Delivery[]; runs: Run[] }) | null>;
   runs(query: ListQuery): Promise<Page<Run>>;
-  run(id: string): Promise<{ run: Run; steps: StepRecord[]; actions: Action[] } | null>;
+  run(
+    id: string,
+  ): Promise<{ run: Run; steps: StepRecord[]; actions: Action[] } | null>;
   actions(query: ListQuery): Promise<Page<Action>>;
   action(id: string): Promise<Action | null>;
   overview(): Promise<Overview>;
@@ -244,7 +299,10 @@ export interface Queue {
   /** Never throws for a queue that is down: the sweeper tells it again. */
   publish(runs: readonly string[]): void;
   /** Hands run ids to `handler`, at most `concurrency` at a time, until `stop` resolves (handlers in flight end first). */
-  consume(handler: (run: string) => Promise<void>, concurrency: number): { stop(): Promise<void> };
+  consume(
+    handler: (run: string) => Promise<void>,
+    concurrency: number,
+  ): { stop(): Promise<void> };
 }
 
 // ── Destinations ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -262,14 +320,19 @@ export interface Call {
  * weak-lookup  the look-up may lag: finding it proves it happened, not finding it proves nothing
  * never        neither (SMTP): an unknown outcome goes to a person
  */
-export type Repeatability = "natural" | "vendor-key" | "lookup" | "weak-lookup" | "never";
+export type Repeatability =
+  "natural" | "vendor-key" | "lookup" | "weak-lookup" | "never";
 
 export interface ActionExecutor {
   readonly repeat: Repeatability;
   /** How long the vendor may take until a write can be seen, in milliseconds. */
   readonly settleMs: number;
   /** `input` is parsed by the kind's schema. Null when it is certainly not there (with `lookup`). Throws ServiceError. */
-  lookup?(input: JsonObject, key: string, call: Call): Promise<ActionRef | null>;
+  lookup?(
+    input: JsonObject,
+    key: string,
+    call: Call,
+  ): Promise<ActionRef | null>;
   /** Throws ServiceError; its `effect` says whether the vendor may have acted. */
   execute(input: JsonObject, key: string, call: Call): Promise<ActionRef>;
 }
@@ -287,7 +350,10 @@ export interface Destination {
 
 export interface ModelRequest {
   readonly system: string;
-  readonly messages: readonly { readonly role: "user" | "assistant"; readonly text: string }[];
+  readonly messages: readonly {
+    readonly role: "user" | "assistant";
+    readonly text: string;
+  }[];
   readonly schemaName: string;
   readonly schema: ZodType;
   readonly maxOutputTokens: number;

@@ -47,7 +47,11 @@ export interface LinearIssue {
   readonly title: string;
   readonly url: string;
   readonly teamId: string;
-  readonly state: { readonly id: string; readonly name: string; readonly type: string };
+  readonly state: {
+    readonly id: string;
+    readonly name: string;
+    readonly type: string;
+  };
 }
 
 export interface LinearReads {
@@ -55,7 +59,9 @@ export interface LinearReads {
   /** By `ENG-123`; null when there is none. */
   issueByIdentifier(identifier: string): Promise<LinearIssue | null>;
   /** The team's workflow states in their order. */
-  states(teamId: string): Promise<{ id: string; name: string; type: string; position: number }[]>;
+  states(
+    teamId: string,
+  ): Promise<{ id: string; name: string; type: string; position: number }[]>;
 }
 
 export interface HubspotContact {
@@ -74,7 +80,8 @@ export interface ZendeskTicket {
   readonly id: string;
   readonly subject: string;
   readonly description: string;
-  readonly status: "new" | "open" | "pending" | "hold" | "solved" | "closed" | (string & {});
+  readonly status:
+    "new" | "open" | "pending" | "hold" | "solved" | "closed" | (string & {});
   readonly priority: string | null;
   readonly satisfaction: string | null;
   readonly createdAt: number;
