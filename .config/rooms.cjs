@@ -29,7 +29,9 @@ const owners = [
   ["vendors", "destinations", "@hubspot/api-client|@octokit/(?!webhooks)[^/]+|stripe|nodemailer"],
   ["smtp-server", "sandbox", "smtp-server"],
   ["yaml", "config", "yaml|chokidar"],
-  ["terminal", "cli", "commander|cli-table3|picocolors"],
+  ["terminal", "cli", "commander|cli-table3"],
+  // The configuration renders its own faults: source line, caret, colour.
+  ["colours", "cli|config", "picocolors"],
   ["preact", "dashboard", "preact|@preact/[^/]+|vite"],
   ["tokens", "sources", "jose"],
   ["expressions", "inbox", "@marcbachmann/cel-js|re2js"],
