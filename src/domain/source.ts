@@ -50,6 +50,8 @@ export interface Expansion {
   readonly cursor: string;
   /** The old cursor had expired, so a bounded window was read again (items dedupe). */
   readonly rescanned: boolean;
+  /** The feed holds more behind `cursor` than one read takes: store this part, then expand again from there. */
+  readonly more?: boolean;
 }
 
 export interface Source {
