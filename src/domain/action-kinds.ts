@@ -61,15 +61,7 @@ export const actionKinds = {
   "hubspot.contact": z.strictObject({
     email,
     properties: z.partialRecord(
-      z.enum([
-        "firstname",
-        "lastname",
-        "company",
-        "phone",
-        "website",
-        "lifecyclestage",
-        "hs_lead_status",
-      ]),
+      z.enum(["firstname", "lastname", "company", "phone", "website", "lifecyclestage", "hs_lead_status"]),
       z.string().max(500),
     ),
   }),
@@ -118,12 +110,9 @@ export const actionKinds = {
 } as const;
 
 export type ActionKind = keyof typeof actionKinds;
-export type ActionInput<K extends ActionKind> = z.output<
-  (typeof actionKinds)[K]
->;
+export type ActionInput<K extends ActionKind> = z.output<(typeof actionKinds)[K]>;
 
-export const isActionKind = (kind: string): kind is ActionKind =>
-  Object.hasOwn(actionKinds, kind);
+export const isActionKind = (kind: string): kind is ActionKind => Object.hasOwn(actionKinds, kind);
 
 export const destinationNames = [
   "hubspot",

@@ -9,7 +9,9 @@ import type { ActionKind } from "./action-kinds.ts";
  *      │            └──▶ planned   (it certainly had no effect: may be tried again)
  *      ├──▶ skipped               (same key already used, a dependency was not done, or a precondition fell)
  *   awaiting_review ──▶ planned (approved) | rejected | skipped
- *   uncertain ──▶ done | planned | rejected                   (a person looked)
+ *   planned ──▶ done                     (a dry run, or a look-up found that it was done before)
+ *   planned ──▶ uncertain                (an earlier run used the key, and what came of it can't be looked up)
+ *   uncertain ──▶ planned (repeat it) | rejected (leave it)    (a person looked)
  *
  * A dry run ends `done` with `dryRun: true` and never uses up its key.
  */
@@ -26,10 +28,10 @@ export const actionStatuses = [
 export type ActionStatus = (typeof actionStatuses)[number];
 
 const transitions: Readonly<Record<ActionStatus, readonly ActionStatus[]>> = {
-  planned: ["executing", "done", "skipped", "failed", "awaiting_review"],
+  planned: ["executing", "done", "skipped", "uncertain"],
   awaiting_review: ["planned", "rejected", "skipped"],
   executing: ["executing", "planned", "done", "failed", "uncertain", "skipped"],
-  uncertain: ["done", "planned", "rejected"],
+  uncertain: ["planned", "rejected"],
   done: [],
   failed: [],
   skipped: [],
@@ -86,11 +88,8 @@ export interface Action {
  * The idempotency key: of agent, action name and subject, and of nothing else. A run id, an ordinal or the payload
  * in it would make a retry, a replay or a reworded draft act twice.
  */
-export const actionKey = (
-  agent: string,
-  name: string,
-  subject: string,
-): string => sha256("signalbox-action", agent, name, subject).slice(0, 40);
+export const actionKey = (agent: string, name: string, subject: string): string =>
+  sha256("signalbox-action", agent, name, subject).slice(0, 40);
 
 /** A typed reference to an earlier action's result, put into an action's input. */
 export interface ResultReference extends JsonObject {
@@ -109,19 +108,15 @@ export interface TextTemplate extends JsonObject {
   readonly values: { readonly [name: string]: ResultReference };
 }
 
-export const template = (
-  text: string,
-  values: TextTemplate["values"],
-): TextTemplate => ({ $text: text, values });
+export const template = (text: string, values: TextTemplate["values"]): TextTemplate => ({
+  $text: text,
+  values,
+});
 
 const isReference = (value: Json): value is ResultReference =>
-  isObject(value) &&
-  typeof value["$result"] === "string" &&
-  typeof value["field"] === "string";
+  isObject(value) && typeof value["$result"] === "string" && typeof value["field"] === "string";
 const isTemplate = (value: Json): value is TextTemplate =>
-  isObject(value) &&
-  typeof value["$text"] === "string" &&
-  isObject(value["values"] ?? null);
+  isObject(value) && typeof value["$text"] === "string" && isObject(value["values"] ?? null);
 
 /** Names of the actions whose results an input uses. */
 export function referencesIn(input: Json): string[] {
@@ -139,26 +134,17 @@ export const resolveReferences = (
   resultOfAction: (reference: ResultReference) => string,
 ): JsonObject => walk(input, resultOfAction) as JsonObject;
 
-function walk(
-  value: Json,
-  resolve: (reference: ResultReference) => string,
-): Json {
+function walk(value: Json, resolve: (reference: ResultReference) => string): Json {
   if (isReference(value)) return resolve(value);
   if (isTemplate(value)) {
     const texts = Object.entries(value.values).map(
       ([name, reference]) => [name, resolve(reference)] as const,
     );
-    return texts.reduce(
-      (text, [name, result]) => text.replaceAll(`{${name}}`, result),
-      value.$text,
-    );
+    return texts.reduce((text, [name, result]) => text.replaceAll(`{${name}}`, result), value.$text);
   }
-  if (Array.isArray(value))
-    return value.map((item: Json) => walk(item, resolve));
+  if (Array.isArray(value)) return value.map((item: Json) => walk(item, resolve));
   if (isObject(value)) {
-    return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [key, walk(item, resolve)]),
-    );
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, walk(item, resolve)]));
   }
   return value;
 }

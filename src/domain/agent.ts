@@ -48,11 +48,7 @@ export interface AgentKit<P> {
   readonly now: number;
   readonly read: Readers;
   /** Runs `fn` once and records what it returns; a retried run gets the record. */
-  step<T extends Json>(
-    name: string,
-    schemaVersion: number,
-    fn: () => Promise<T>,
-  ): Promise<T>;
+  step<T extends Json>(name: string, schemaVersion: number, fn: () => Promise<T>): Promise<T>;
   /** A model behind its breaker, else the rules; recorded like a step. */
   decide<D>(request: DecisionRequest<D>): Promise<Decided<D>>;
 }

@@ -27,8 +27,7 @@ export class Rejection extends Error {
  * unauthorized  401, 402, 403                        pauses the destination, parks, alerts
  * invalid       other 4xx                            permanent: the run is dead at once
  */
-export type FaultKind =
-  "unavailable" | "timeout" | "rate-limited" | "unauthorized" | "invalid";
+export type FaultKind = "unavailable" | "timeout" | "rate-limited" | "unauthorized" | "invalid";
 
 /** A call to a service that failed. `effect` says whether the service may have acted all the same. */
 export class ServiceError extends Error {
@@ -83,9 +82,7 @@ export class EventFault extends Error {
 export class LeaseLost extends Error {
   override readonly name = "LeaseLost";
   constructor(run: string) {
-    super(
-      `run ${run} is no longer ours: its lease ran out and it was claimed again`,
-    );
+    super(`run ${run} is no longer ours: its lease ran out and it was claimed again`);
   }
 }
 

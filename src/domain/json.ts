@@ -1,13 +1,7 @@
 import { createHash } from "node:crypto";
 
 /** Any value that survives JSON unchanged. */
-export type Json =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly Json[]
-  | { readonly [key: string]: Json };
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 export type JsonObject = { readonly [key: string]: Json };
 
 export const isObject = (value: Json): value is JsonObject =>
@@ -15,15 +9,12 @@ export const isObject = (value: Json): value is JsonObject =>
 
 /** JSON with sorted keys: the same value always gives the same text, so that its hash can be compared. */
 export function canonicalJson(value: Json): string {
-  if (Array.isArray(value))
-    return `[${value.map((item: Json) => canonicalJson(item)).join(",")}]`;
+  if (Array.isArray(value)) return `[${value.map((item: Json) => canonicalJson(item)).join(",")}]`;
   if (isObject(value)) {
     const fields = Object.keys(value)
       .filter((key) => value[key] !== undefined)
       .sort()
-      .map(
-        (key) => `${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`,
-      );
+      .map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`);
     return `{${fields.join(",")}}`;
   }
   return JSON.stringify(value);

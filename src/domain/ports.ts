@@ -2,12 +2,7 @@
 import type { ZodType } from "zod";
 import type { ActionKind, DestinationName } from "./action-kinds.ts";
 import type { Action, ActionRef, ActionStatus } from "./action.ts";
-import type {
-  Delivery,
-  RoutingFault,
-  StoredEvent,
-  EventStatus,
-} from "./event.ts";
+import type { Delivery, RoutingFault, StoredEvent, EventStatus } from "./event.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { DecidedBy, Mode, Run, RunStatus, WaitingFor } from "./run.ts";
 import type { Readers } from "./readers.ts";
@@ -99,19 +94,11 @@ export interface PlanRecord {
 
 export type BeginResult =
   | { readonly go: true }
-  /** The key was used before: by the same payload (its result is given back), or by another one. */
-  | {
-      readonly go: false;
-      readonly samePayload: boolean;
-      readonly action: string;
-      readonly ref: ActionRef | null;
-    };
+  /** The key was used before, by `holder`: with the same payload (its result can be taken over), or with another one. */
+  | { readonly go: false; readonly samePayload: boolean; readonly holder: Action };
 
 export interface ActionOutcome {
-  readonly status: Extract<
-    ActionStatus,
-    "planned" | "done" | "failed" | "skipped" | "uncertain"
-  >;
+  readonly status: Extract<ActionStatus, "planned" | "done" | "failed" | "skipped" | "uncertain">;
   readonly ref?: ActionRef;
   readonly reason?: string;
   readonly dryRun?: boolean;
@@ -130,10 +117,7 @@ export interface Journal {
   /** The one transaction of acceptance: delivery, event, dedupe keys, runs, superseding, cursor. */
   accept(request: AcceptRequest): Promise<AcceptedItem[]>;
   /** Keeps a signed but unreadable request. */
-  keepMalformed(
-    delivery: Omit<Delivery, "event" | "result">,
-    body: Uint8Array,
-  ): Promise<void>;
+  keepMalformed(delivery: Omit<Delivery, "event" | "result">, body: Uint8Array): Promise<void>;
 
   /** Ids of runs that could be claimed now, oldest first: due, not leased, their concurrency key free. */
   dueRuns(limit: number): Promise<string[]>;
@@ -148,24 +132,19 @@ export interface Journal {
 
   steps(run: string): Promise<StepRecord[]>;
   recordStep(claim: ClaimKey, step: StepRecord): Promise<void>;
-  recordDecision(
-    claim: ClaimKey,
-    step: StepRecord,
-    by: DecidedBy,
-    why: string,
-  ): Promise<void>;
+  recordDecision(claim: ClaimKey, step: StepRecord, by: DecidedBy, why: string): Promise<void>;
   /** The `plan` step and its actions, together. */
   recordPlan(claim: ClaimKey, plan: PlanRecord): Promise<void>;
   actions(run: string): Promise<Action[]>;
-  /** Claims the key and commits the intent; flushed before it resolves, so before the request leaves. */
-  beginAction(claim: ClaimKey, action: string): Promise<BeginResult>;
+  /**
+   * Claims the key and commits the intent; flushed before it resolves, so before the request leaves.
+   * `takeOver` names a holder of unknown outcome that was looked up and found to have had no effect.
+   */
+  beginAction(claim: ClaimKey, action: string, takeOver?: string): Promise<BeginResult>;
   /** A `planned` outcome (certainly no effect) gives the key back; so does `failed`. */
-  endAction(
-    claim: ClaimKey,
-    action: string,
-    outcome: ActionOutcome,
-  ): Promise<void>;
-  settle(claim: ClaimKey, verdict: Verdict): Promise<void>;
+  endAction(claim: ClaimKey, action: string, outcome: ActionOutcome): Promise<void>;
+  /** Resolves to who decided the run, if anyone did. */
+  settle(claim: ClaimKey, verdict: Verdict): Promise<DecidedBy | null>;
   /** Runs parked for this service: new ones are put behind them, so that they drain one after another. */
   parkedFor(service: string): Promise<number>;
 
@@ -176,35 +155,26 @@ export interface Journal {
     edited: JsonObject | null,
     by: string,
   ): Promise<{ run: string; queued: boolean }>;
-  reject(
-    action: string,
-    reason: string,
-    by: string,
-  ): Promise<{ run: string; queued: boolean }>;
+  reject(action: string, reason: string, by: string): Promise<{ run: string; queued: boolean }>;
   /** Throws Conflict when the run is running or final. */
   cancel(run: string, reason: string): Promise<void>;
   /** New runs of stored events, a generation higher. */
   replay(request: ReplayRequest): Promise<string[]>;
+  /**
+   * Erases bodies, step outputs and action inputs of events received before `before` whose runs are all final.
+   * Keys stay. Returns how many events it erased: at most `limit`.
+   */
+  eraseContent(before: number, limit: number): Promise<number>;
 
   close(): Promise<void>;
 }
 
 /** Small durable values with a version: breakers, cursors, budgets, pauses. */
 export interface State {
-  get(
-    scope: StateScope,
-    key: string,
-  ): Promise<{ value: Json; version: number } | null>;
-  list(
-    scope: StateScope,
-  ): Promise<{ key: string; value: Json; version: number }[]>;
+  get(scope: StateScope, key: string): Promise<{ value: Json; version: number } | null>;
+  list(scope: StateScope): Promise<{ key: string; value: Json; version: number }[]>;
   /** Compare and set; `expected` 0 means it must not exist. False when someone else was faster. */
-  put(
-    scope: StateScope,
-    key: string,
-    value: Json,
-    expected: number,
-  ): Promise<boolean>;
+  put(scope: StateScope, key: string, value: Json, expected: number): Promise<boolean>;
 }
 export type StateScope = "breaker" | "cursor" | "budget" | "pause" | "meta";
 
@@ -218,13 +188,14 @@ export interface Inbox {
     verified: Verified,
     items: readonly Identified[],
   ): Promise<AcceptedItem[]>;
+  /** Stores what an expansion read, and moves the source's cursor, together. Throws JournalUnavailable. */
+  acceptExpansion(
+    source: string,
+    items: readonly Identified[],
+    cursor: { readonly value: string; readonly expected: number },
+  ): Promise<AcceptedItem[]>;
   /** Keeps an authentic request that could not be read. Throws JournalUnavailable. */
-  keepMalformed(
-    source: Source,
-    request: RawRequest,
-    verified: Verified,
-    reason: string,
-  ): Promise<void>;
+  keepMalformed(source: Source, request: RawRequest, verified: Verified, reason: string): Promise<void>;
 }
 
 // ── Reads: what the dashboard and the CLI see ────────────────────────────────────────────────────────────────────
@@ -270,13 +241,9 @@ export interface SourceActivity {
 /** Read-only; lists are newest first, and a cursor stays right while new rows come in. */
 export interface Reads {
   events(query: ListQuery): Promise<Page<EventSummary>>;
-  event(
-    id: string,
-  ): Promise<(StoredEvent & { deliveries: Delivery[]; runs: Run[] }) | null>;
+  event(id: string): Promise<(StoredEvent & { deliveries: Delivery[]; runs: Run[] }) | null>;
   runs(query: ListQuery): Promise<Page<Run>>;
-  run(
-    id: string,
-  ): Promise<{ run: Run; steps: StepRecord[]; actions: Action[] } | null>;
+  run(id: string): Promise<{ run: Run; steps: StepRecord[]; actions: Action[] } | null>;
   actions(query: ListQuery): Promise<Page<Action>>;
   action(id: string): Promise<Action | null>;
   overview(): Promise<Overview>;
@@ -299,10 +266,7 @@ export interface Queue {
   /** Never throws for a queue that is down: the sweeper tells it again. */
   publish(runs: readonly string[]): void;
   /** Hands run ids to `handler`, at most `concurrency` at a time, until `stop` resolves (handlers in flight end first). */
-  consume(
-    handler: (run: string) => Promise<void>,
-    concurrency: number,
-  ): { stop(): Promise<void> };
+  consume(handler: (run: string) => Promise<void>, concurrency: number): { stop(): Promise<void> };
 }
 
 // ── Destinations ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -320,19 +284,14 @@ export interface Call {
  * weak-lookup  the look-up may lag: finding it proves it happened, not finding it proves nothing
  * never        neither (SMTP): an unknown outcome goes to a person
  */
-export type Repeatability =
-  "natural" | "vendor-key" | "lookup" | "weak-lookup" | "never";
+export type Repeatability = "natural" | "vendor-key" | "lookup" | "weak-lookup" | "never";
 
 export interface ActionExecutor {
   readonly repeat: Repeatability;
   /** How long the vendor may take until a write can be seen, in milliseconds. */
   readonly settleMs: number;
   /** `input` is parsed by the kind's schema. Null when it is certainly not there (with `lookup`). Throws ServiceError. */
-  lookup?(
-    input: JsonObject,
-    key: string,
-    call: Call,
-  ): Promise<ActionRef | null>;
+  lookup?(input: JsonObject, key: string, call: Call): Promise<ActionRef | null>;
   /** Throws ServiceError; its `effect` says whether the vendor may have acted. */
   execute(input: JsonObject, key: string, call: Call): Promise<ActionRef>;
 }

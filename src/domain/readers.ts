@@ -59,9 +59,7 @@ export interface LinearReads {
   /** By `ENG-123`; null when there is none. */
   issueByIdentifier(identifier: string): Promise<LinearIssue | null>;
   /** The team's workflow states in their order. */
-  states(
-    teamId: string,
-  ): Promise<{ id: string; name: string; type: string; position: number }[]>;
+  states(teamId: string): Promise<{ id: string; name: string; type: string; position: number }[]>;
 }
 
 export interface HubspotContact {
@@ -80,8 +78,7 @@ export interface ZendeskTicket {
   readonly id: string;
   readonly subject: string;
   readonly description: string;
-  readonly status:
-    "new" | "open" | "pending" | "hold" | "solved" | "closed" | (string & {});
+  readonly status: "new" | "open" | "pending" | "hold" | "solved" | "closed" | (string & {});
   readonly priority: string | null;
   readonly satisfaction: string | null;
   readonly createdAt: number;

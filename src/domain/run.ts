@@ -23,16 +23,7 @@ export type RunStatus = (typeof runStatuses)[number];
 
 const transitions: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
   queued: ["running", "cancelled"],
-  running: [
-    "running",
-    "queued",
-    "waiting",
-    "awaiting_review",
-    "succeeded",
-    "rejected",
-    "cancelled",
-    "dead",
-  ],
+  running: ["running", "queued", "waiting", "awaiting_review", "succeeded", "rejected", "cancelled", "dead"],
   waiting: ["running", "cancelled"],
   awaiting_review: ["queued", "rejected", "cancelled"],
   succeeded: [],
@@ -45,16 +36,14 @@ const transitions: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
 export const statesBefore = (to: RunStatus): RunStatus[] =>
   runStatuses.filter((from) => transitions[from].includes(to));
 
-export const isFinal = (status: RunStatus): boolean =>
-  transitions[status].length === 0;
+export const isFinal = (status: RunStatus): boolean => transitions[status].length === 0;
 
 /** auto: act. review: hold every action for a person. dry-run: record actions, never send. */
 export const modes = ["auto", "review", "dry-run"] as const;
 export type Mode = (typeof modes)[number];
 
 /** dry-run is stricter than review, review than auto: a run takes the stricter of its pinned and its current mode. */
-export const stricterMode = (a: Mode, b: Mode): Mode =>
-  modes.indexOf(a) >= modes.indexOf(b) ? a : b;
+export const stricterMode = (a: Mode, b: Mode): Mode => (modes.indexOf(a) >= modes.indexOf(b) ? a : b);
 
 /** Runs of the system carry this as their agent: the expansion of a notification into its items. */
 export const expansionAgent = "expansion";

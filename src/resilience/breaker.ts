@@ -56,9 +56,7 @@ export function admit(
   breaker: Breaker,
   now: number,
   settings: BreakerSettings,
-):
-  | { readonly allowed: true; readonly next: Breaker }
-  | { readonly allowed: false; readonly until: number } {
+): { readonly allowed: true; readonly next: Breaker } | { readonly allowed: false; readonly until: number } {
   switch (breaker.state) {
     case "closed":
       return { allowed: true, next: breaker };
@@ -99,11 +97,9 @@ export function report(
   switch (breaker.state) {
     case "closed": {
       if (result === "neutral") return breaker;
-      if (result === "success")
-        return breaker.failures === 0 ? breaker : closedBreaker;
+      if (result === "success") return breaker.failures === 0 ? breaker : closedBreaker;
       const failures = breaker.failures + 1;
-      if (failures < settings.failures)
-        return { state: "closed", failures, reason };
+      if (failures < settings.failures) return { state: "closed", failures, reason };
       return {
         state: "open",
         until: now + settings.openForMs,
@@ -120,10 +116,7 @@ export function report(
           opened: breaker.opened,
           reason: breaker.reason,
         };
-      const openFor = Math.min(
-        settings.openForMs * 2 ** breaker.opened,
-        settings.maxOpenForMs,
-      );
+      const openFor = Math.min(settings.openForMs * 2 ** breaker.opened, settings.maxOpenForMs);
       return {
         state: "open",
         until: now + openFor,

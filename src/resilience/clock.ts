@@ -16,11 +16,7 @@ export const systemClock: Clock = {
 };
 
 /** Resolves after `ms`; rejects with the signal's reason when it aborts first. */
-export function sleep(
-  clock: Clock,
-  ms: number,
-  signal?: AbortSignal,
-): Promise<void> {
+export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
       reject(signal.reason as Error);
@@ -46,12 +42,8 @@ export function deadline(
 ): { signal: AbortSignal; done(): void } {
   const controller = new AbortController();
   const timer = clock.after(ms, () => {
-    controller.abort(
-      new DOMException(`no answer within ${ms} ms`, "TimeoutError"),
-    );
+    controller.abort(new DOMException(`no answer within ${ms} ms`, "TimeoutError"));
   });
-  const signal = parent
-    ? AbortSignal.any([controller.signal, parent])
-    : controller.signal;
+  const signal = parent ? AbortSignal.any([controller.signal, parent]) : controller.signal;
   return { signal, done: () => timer.cancel() };
 }

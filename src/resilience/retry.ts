@@ -2,7 +2,5 @@
 export const retryScheduleMs: readonly number[] = [1_000, 4_000, 16_000];
 
 /** How long to wait after the `failed`-th counted failure (1 = the first); null when there is no further attempt. */
-export const retryDelay = (
-  failed: number,
-  schedule: readonly number[] = retryScheduleMs,
-): number | null => schedule[failed - 1] ?? null;
+export const retryDelay = (failed: number, schedule: readonly number[] = retryScheduleMs): number | null =>
+  schedule[failed - 1] ?? null;

@@ -1,0 +1,139 @@
+/** The one transaction that everything received goes through: delivery, event, dedupe keys, route matches, runs. */
+import type {
+  AcceptRequest,
+  Acceptance,
+  AcceptedItem,
+  Inbox,
+  Journal,
+  NewRun,
+  Queue,
+} from "../domain/ports.ts";
+import { expansionAgent } from "../domain/run.ts";
+import type { Identified, RawRequest, Source } from "../domain/source.ts";
+import type { Log } from "../observability/log.ts";
+import type { Clock } from "../resilience/clock.ts";
+import type { Ids } from "../resilience/ids.ts";
+import { routeEvent } from "./routing.ts";
+import type { Route, Routed } from "./routing.ts";
+
+/** What is in force: replaced as a whole when the configuration is reloaded. */
+export interface RoutingTable {
+  readonly routes: readonly Route[];
+  readonly configHash: string;
+  promptHash(agent: string): string | null;
+}
+
+export interface InboxParts {
+  readonly journal: Journal;
+  readonly queue: Queue;
+  readonly table: () => RoutingTable;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+}
+
+/** The inbox, and the runs that today's configuration would start for an event that is stored already. */
+export interface Router extends Inbox {
+  runsFor(
+    event: { id: string; source: string; type: string; receivedAt: number },
+    payload: unknown,
+  ): NewRun[];
+  expansionOf(source: string): NewRun;
+}
+
+export function createInbox({ journal, queue, table, clock, ids, log }: InboxParts): Router {
+  const newRun = (part: Pick<NewRun, "route" | "agent" | "mode" | "concurrency">): NewRun => ({
+    ...part,
+    id: ids("run"),
+    configHash: table().configHash,
+    promptHash: table().promptHash(part.agent),
+  });
+
+  const route = (event: { id: string; source: string; type: string; receivedAt: number }, payload: unknown) =>
+    routeEvent(table().routes, { ...event, receivedAt: new Date(event.receivedAt) }, payload);
+
+  /** A notification has no content of its own: a run of the system reads what it announces. */
+  const expansionOf = (source: string): NewRun =>
+    newRun({
+      route: null,
+      agent: expansionAgent,
+      mode: "auto",
+      concurrency: { key: source, limit: 1, supersede: false },
+    });
+
+  function acceptance(
+    source: string,
+    receivedAt: number,
+    headers: Record<string, string>,
+    item: Identified,
+  ): Acceptance {
+    const id = ids("evt");
+    const routed = item.notification
+      ? { status: "routed" as const, faults: [], runs: [expansionOf(source)] }
+      : withRuns(route({ id, source, type: item.type, receivedAt }, item.payload));
+    for (const fault of routed.faults)
+      log.warn({ event: id, ...fault }, "a route's expression failed on an event");
+    return {
+      event: {
+        id,
+        source,
+        type: item.type,
+        providerId: item.providerId,
+        receivedAt,
+        occurredAt: item.occurredAt,
+        status: routed.status,
+        body: item.body,
+        headers,
+        faults: routed.faults,
+      },
+      dedupeKeys: item.dedupeKeys,
+      runs: routed.runs,
+    };
+  }
+
+  const withRuns = (routed: Routed) => ({ ...routed, runs: routed.matches.map(newRun) });
+
+  async function store(request: AcceptRequest): Promise<AcceptedItem[]> {
+    const accepted = await journal.accept(request);
+    const runs = accepted.flatMap((item) => item.runs);
+    if (runs.length > 0) queue.publish(runs);
+    return accepted;
+  }
+
+  const delivery = (source: Source, request: RawRequest, secretIndex: number | null) => ({
+    id: ids("dlv"),
+    source: source.name,
+    receivedAt: request.receivedAt,
+    remoteAddress: request.remoteAddress,
+    secretIndex,
+  });
+
+  return {
+    accept: (source, request, verified, items) => {
+      const headers = kept(source, request);
+      return store({
+        delivery: delivery(source, request, verified.secretIndex),
+        items: items.map((item) => acceptance(source.name, request.receivedAt, headers, item)),
+      });
+    },
+    acceptExpansion: (source, items, cursor) =>
+      store({
+        delivery: null,
+        items: items.map((item) => acceptance(source, clock.now(), {}, item)),
+        cursor: { key: source, ...cursor },
+      }),
+    keepMalformed: (source, request, verified, reason) =>
+      journal.keepMalformed({ ...delivery(source, request, verified.secretIndex), reason }, request.body),
+    expansionOf,
+    runsFor: (event, payload) => route(event, payload).matches.map(newRun),
+  };
+}
+
+function kept(source: Source, request: RawRequest): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const name of source.keptHeaders) {
+    const value = request.headers[name];
+    if (value !== undefined) headers[name] = value;
+  }
+  return headers;
+}

@@ -1,0 +1,176 @@
+/** Actions: planned with their step, begun under their key, ended once, and decided by people where they are held. */
+import { actionStatesBefore } from "../domain/action.ts";
+import type { ActionStatus } from "../domain/action.ts";
+import { Conflict } from "../domain/errors.ts";
+import { isFinal } from "../domain/run.ts";
+import type { RunStatus } from "../domain/run.ts";
+import { hashJson } from "../domain/json.ts";
+import type { JsonObject } from "../domain/json.ts";
+import type { ActionOutcome, BeginResult, ClaimKey, PlanRecord } from "../domain/ports.ts";
+import type { Action } from "../domain/action.ts";
+import { actionFrom, marks, text, textOrNull } from "./rows.ts";
+import { assertClaimed, requeueReviewed } from "./runs.ts";
+import { recordStep } from "./steps.ts";
+import type { Connection, SqlValue } from "./sqlite-driver.ts";
+import type { Transaction } from "./writer.ts";
+
+export const actionsOf = (db: Connection, run: string): Action[] =>
+  db.all("SELECT * FROM actions WHERE run = ? ORDER BY position", run).map(actionFrom);
+
+export function actionById(db: Connection, id: string): Action | null {
+  const row = db.get("SELECT * FROM actions WHERE id = ?", id);
+  return row ? actionFrom(row) : null;
+}
+
+export function recordPlan(tx: Transaction, claim: ClaimKey, { step, actions }: PlanRecord): void {
+  recordStep(tx, claim, step);
+  actions.forEach((action, position) => {
+    tx.db.run(
+      `INSERT INTO actions (id, run, position, agent, name, kind, subject, key, status, input, hash, needs, reason,
+         created_at, updated_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      action.id,
+      action.run,
+      position,
+      action.agent,
+      action.name,
+      action.kind,
+      action.subject,
+      action.key,
+      action.status,
+      JSON.stringify(action.input),
+      action.hash,
+      JSON.stringify(action.needs),
+      action.reason,
+      tx.now,
+      tx.now,
+    );
+    tx.changed("action", action.id);
+  });
+}
+
+export function beginAction(tx: Transaction, claim: ClaimKey, id: string, takeOver?: string): BeginResult {
+  assertClaimed(tx, claim);
+  const action = required(tx, id);
+  const used = tx.db.get("SELECT ref, payload_hash FROM keys WHERE scope = 'action' AND key = ?", action.key);
+  const holder = used ? text(used, "ref") : null;
+  if (used && holder !== id && holder !== takeOver) {
+    const samePayload = textOrNull(used, "payload_hash") === action.hash;
+    return { go: false, samePayload, holder: required(tx, text(used, "ref")) };
+  }
+  tx.db.run(
+    `INSERT INTO keys (scope, key, ref, payload_hash, created_at) VALUES ('action', ?, ?, ?, ?)
+     ON CONFLICT (scope, key) DO UPDATE SET ref = excluded.ref, payload_hash = excluded.payload_hash`,
+    action.key,
+    id,
+    action.hash,
+    tx.now,
+  );
+  move(tx, id, "executing", "attempts = attempts + 1, intent_at = ?", tx.now);
+  return { go: true };
+}
+
+export function endAction(tx: Transaction, claim: ClaimKey, id: string, outcome: ActionOutcome): void {
+  assertClaimed(tx, claim);
+  const ref = outcome.ref === undefined ? null : JSON.stringify(outcome.ref);
+  move(
+    tx,
+    id,
+    outcome.status,
+    "ref = coalesce(?, ref), reason = ?, dry_run = ?",
+    ref,
+    outcome.reason ?? null,
+    outcome.dryRun === true ? 1 : 0,
+  );
+  const withoutEffect = outcome.status === "planned" || outcome.status === "failed";
+  if (withoutEffect)
+    tx.db.run("DELETE FROM keys WHERE scope = 'action' AND ref = ? AND key = ?", id, required(tx, id).key);
+}
+
+export function approve(
+  tx: Transaction,
+  id: string,
+  hash: string,
+  edited: JsonObject | null,
+  by: string,
+): string {
+  const action = required(tx, id);
+  assertHeld(action);
+  assertAlive(tx, action.run);
+  if (action.hash !== hash) {
+    throw new Conflict(
+      "stale_hash",
+      `action ${id} has changed since it was shown: look at it again before approving`,
+    );
+  }
+  const input = edited ?? action.input;
+  move(
+    tx,
+    id,
+    "planned",
+    "input = ?, hash = ?, decided_by = ?, decided_at = ?, reason = NULL, attempts = 0, intent_at = NULL",
+    JSON.stringify(input),
+    hashJson({ kind: action.kind, input }),
+    by,
+    tx.now,
+  );
+  requeueReviewed(tx, action.run);
+  return action.run;
+}
+
+export function reject(tx: Transaction, id: string, reason: string, by: string): string {
+  const action = required(tx, id);
+  assertHeld(action);
+  move(tx, id, "rejected", "reason = ?, decided_by = ?, decided_at = ?", reason, by, tx.now);
+  skipDependents(tx, action);
+  const held = tx.db.get(
+    "SELECT 1 FROM actions WHERE run = ? AND status IN ('awaiting_review', 'uncertain')",
+    action.run,
+  );
+  if (!held) requeueReviewed(tx, action.run);
+  return action.run;
+}
+
+function skipDependents(tx: Transaction, gone: Action): void {
+  for (const action of actionsOf(tx.db, gone.run)) {
+    const open = action.status === "planned" || action.status === "awaiting_review";
+    if (!open || !action.needs.includes(gone.name)) continue;
+    move(tx, action.id, "skipped", "reason = ?", `it needs ${gone.name}, which was not done`);
+    skipDependents(tx, action);
+  }
+}
+
+function assertHeld(action: Action): void {
+  if (action.status === "awaiting_review" || action.status === "uncertain") return;
+  throw new Conflict(
+    "wrong_state",
+    `action ${action.id} is ${action.status}: only a held action can be decided`,
+  );
+}
+
+function assertAlive(tx: Transaction, run: string): void {
+  const row = tx.db.get("SELECT status FROM runs WHERE id = ?", run);
+  const status = row ? (text(row, "status") as RunStatus) : "dead";
+  if (isFinal(status)) throw new Conflict("wrong_state", `run ${run} is ${status}: replay it instead`);
+}
+
+function required(tx: Transaction, id: string): Action {
+  const action = actionById(tx.db, id);
+  if (!action) throw new Conflict("not_found", `there is no action ${id}`);
+  return action;
+}
+
+/** The one place that changes an action's status: only along the legal transitions. */
+function move(tx: Transaction, id: string, to: ActionStatus, set: string, ...values: SqlValue[]): void {
+  const from = actionStatesBefore(to);
+  const moved = tx.db.run(
+    `UPDATE actions SET status = ?, updated_at = ?, ${set} WHERE id = ? AND status IN (${marks(from)})`,
+    to,
+    tx.now,
+    ...values,
+    id,
+    ...from,
+  );
+  if (moved !== 1) throw new Error(`action ${id} can't become ${to} from the state it is in`);
+  tx.changed("action", id);
+}

@@ -1,0 +1,101 @@
+/** Acceptance: what one request brought is stored whole, or not at all. */
+import type { Delivery } from "../domain/event.ts";
+import { sha256 } from "../domain/json.ts";
+import { JournalUnavailable } from "../domain/errors.ts";
+import type { AcceptRequest, Acceptance, AcceptedItem } from "../domain/ports.ts";
+import { insertRuns } from "./runs.ts";
+import { putState } from "./state.ts";
+import { text } from "./rows.ts";
+import type { Transaction } from "./writer.ts";
+
+/** Rises to at least 400 days of keys: they are never erased with the content. */
+const eventScope = (source: string): string => `event:${source}`;
+const keyHash = (key: string): string => sha256(key).slice(0, 40);
+
+export function accept(tx: Transaction, request: AcceptRequest): AcceptedItem[] {
+  const { cursor, delivery } = request;
+  if (cursor && !putState(tx, "cursor", cursor.key, cursor.value, cursor.expected)) {
+    throw new JournalUnavailable(`the cursor of ${cursor.key} was moved by someone else`);
+  }
+  return request.items.map((item) => {
+    const known = firstCopy(tx, item);
+    const accepted: AcceptedItem =
+      known === null
+        ? { event: item.event.id, duplicate: false, runs: store(tx, item) }
+        : { event: known, duplicate: true, runs: [] };
+    if (delivery) {
+      insertDelivery(tx, {
+        ...delivery,
+        event: accepted.event,
+        result: accepted.duplicate ? "duplicate" : "accepted",
+        reason: null,
+      });
+    }
+    return accepted;
+  });
+}
+
+export function keepMalformed(
+  tx: Transaction,
+  delivery: Omit<Delivery, "event" | "result">,
+  body: Uint8Array,
+): void {
+  insertDelivery(tx, { ...delivery, event: null, result: "malformed" }, body);
+}
+
+function firstCopy(tx: Transaction, { event, dedupeKeys }: Acceptance): string | null {
+  for (const key of dedupeKeys) {
+    const row = tx.db.get(
+      "SELECT ref FROM keys WHERE scope = ? AND key = ?",
+      eventScope(event.source),
+      keyHash(key),
+    );
+    if (row) return text(row, "ref");
+  }
+  return null;
+}
+
+function store(tx: Transaction, { event, dedupeKeys, runs }: Acceptance): string[] {
+  for (const key of new Set(dedupeKeys)) {
+    tx.db.run(
+      "INSERT INTO keys (scope, key, ref, payload_hash, created_at) VALUES (?, ?, ?, NULL, ?)",
+      eventScope(event.source),
+      keyHash(key),
+      event.id,
+      tx.now,
+    );
+  }
+  tx.db.run(
+    `INSERT INTO events (id, source, type, provider_id, received_at, occurred_at, status, body_hash, headers, faults, body)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    event.id,
+    event.source,
+    event.type,
+    event.providerId,
+    event.receivedAt,
+    event.occurredAt,
+    event.status,
+    sha256(event.body),
+    JSON.stringify(event.headers),
+    JSON.stringify(event.faults),
+    event.body,
+  );
+  tx.changed("event", event.id);
+  return insertRuns(tx, event.id, event.occurredAt ?? event.receivedAt, 0, runs);
+}
+
+function insertDelivery(tx: Transaction, delivery: Delivery, body: Uint8Array | null = null): void {
+  tx.db.run(
+    `INSERT INTO deliveries (id, source, event, result, received_at, remote_address, secret_index, reason, body)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    delivery.id,
+    delivery.source,
+    delivery.event,
+    delivery.result,
+    delivery.receivedAt,
+    delivery.remoteAddress,
+    delivery.secretIndex,
+    delivery.reason,
+    body,
+  );
+}

@@ -1,0 +1,4 @@
+import { initial } from "./0001-initial.ts";
+
+/** Numbered and append-only: the position in the list is the version, and a released entry never changes. */
+export const migrations: readonly string[] = [initial];

@@ -1,0 +1,173 @@
+/** What the dashboard and the CLI read. Lists are newest first; ids sort by time, so the last id is the cursor. */
+import { actionStatuses } from "../domain/action.ts";
+import type { Action } from "../domain/action.ts";
+import type { EventStatus } from "../domain/event.ts";
+import type { EventSummary, ListQuery, Overview, Page, Reads, SourceActivity } from "../domain/ports.ts";
+import { runStatuses } from "../domain/run.ts";
+import type { DecidedBy, Run, RunStatus } from "../domain/run.ts";
+import type { Clock } from "../resilience/clock.ts";
+import { actionById, actionsOf } from "./actions.ts";
+import {
+  actionFrom,
+  bodyFrom,
+  deliveryFrom,
+  eventColumns,
+  eventFrom,
+  integer,
+  integerOrNull,
+  marks,
+  runFrom,
+  text,
+} from "./rows.ts";
+import { stepsOf } from "./steps.ts";
+import type { Connection, Row, SqlValue } from "./sqlite-driver.ts";
+
+/** A list's conditions: column by query field. Column names are constants of this file, values are bound. */
+interface Filter {
+  readonly table: string;
+  readonly columns: string;
+  readonly time: string;
+  readonly equals: Partial<Record<"source" | "type" | "agent" | "status" | "run" | "event", string>>;
+}
+
+const lists = {
+  events: {
+    table: "events",
+    columns: eventColumns,
+    time: "received_at",
+    equals: { source: "source", type: "type", status: "status" },
+  },
+  runs: {
+    table: "runs",
+    columns: "*",
+    time: "created_at",
+    equals: {
+      agent: "agent",
+      status: "status",
+      event: "event",
+      source: "(SELECT e.source FROM events e WHERE e.id = runs.event)",
+      type: "(SELECT e.type FROM events e WHERE e.id = runs.event)",
+    },
+  },
+  actions: {
+    table: "actions",
+    columns: "*",
+    time: "created_at",
+    equals: { agent: "agent", status: "status", run: "run", type: "kind" },
+  },
+} satisfies Record<string, Filter>;
+
+function page(db: Connection, list: Filter, query: ListQuery): Page<Row> {
+  const conditions: string[] = [];
+  const values: SqlValue[] = [];
+  const where = (condition: string, value: SqlValue | undefined) => {
+    if (value === undefined) return;
+    conditions.push(condition);
+    values.push(value);
+  };
+  where("id < ?", query.cursor);
+  where(`${list.time} >= ?`, query.since);
+  where(`${list.time} < ?`, query.until);
+  for (const [field, column] of Object.entries(list.equals)) {
+    where(`${column} = ?`, query[field as keyof Filter["equals"]]);
+  }
+  const rows = db.all(
+    `SELECT ${list.columns} FROM ${list.table} ${conditions.length > 0 ? `WHERE ${conditions.join(" AND ")}` : ""}
+     ORDER BY id DESC LIMIT ?`,
+    ...values,
+    query.limit + 1,
+  );
+  const items = rows.slice(0, query.limit);
+  const last = items.at(-1);
+  return { items, next: rows.length > query.limit && last ? text(last, "id") : null };
+}
+
+const mapped = <T>(rows: Page<Row>, map: (row: Row) => T): Page<T> => ({
+  items: rows.items.map(map),
+  next: rows.next,
+});
+
+function counts<K extends string>(db: Connection, sql: string, names: readonly K[]): Record<K, number> {
+  const found = new Map(db.all(sql).map((row) => [text(row, "name"), integer(row, "n")]));
+  return Object.fromEntries(names.map((name) => [name, found.get(name) ?? 0])) as Record<K, number>;
+}
+
+function withRuns(db: Connection, rows: readonly Row[]): EventSummary[] {
+  const ids = rows.map((row) => text(row, "id"));
+  const runs =
+    ids.length > 0 ? db.all(`SELECT * FROM runs WHERE event IN (${marks(ids)}) ORDER BY id`, ...ids) : [];
+  return rows.map((row) => ({
+    ...eventFrom(row),
+    runs: runs
+      .filter((run) => text(run, "event") === text(row, "id"))
+      .map((run) => ({
+        id: text(run, "id"),
+        agent: text(run, "agent"),
+        status: text(run, "status") as RunStatus,
+      })),
+  }));
+}
+
+function overview(db: Connection, now: number): Overview {
+  const oldest = db.get(
+    "SELECT min(due_at) AS at FROM runs WHERE due_at <= ? AND status IN ('queued', 'waiting')",
+    now,
+  );
+  return {
+    events: counts<EventStatus>(db, "SELECT status AS name, count(*) AS n FROM events GROUP BY status", [
+      "routed",
+      "unrouted",
+      "inactive",
+    ]),
+    runs: counts(db, "SELECT status AS name, count(*) AS n FROM runs GROUP BY status", runStatuses),
+    actions: counts(db, "SELECT status AS name, count(*) AS n FROM actions GROUP BY status", actionStatuses),
+    decided: counts<DecidedBy>(
+      db,
+      "SELECT decided_by AS name, count(*) AS n FROM runs WHERE decided_by IS NOT NULL GROUP BY decided_by",
+      ["model", "rules"],
+    ),
+    oldestDueAt: oldest ? integerOrNull(oldest, "at") : null,
+  };
+}
+
+const sourceActivity = (db: Connection): SourceActivity[] =>
+  db
+    .all("SELECT source, count(*) AS n, max(received_at) AS last FROM events GROUP BY source ORDER BY source")
+    .map((row) => ({
+      source: text(row, "source"),
+      events: integer(row, "n"),
+      lastEventAt: integerOrNull(row, "last"),
+    }));
+
+/** `connection` is asked for each time: the writer may have had to open it again. */
+export function createReads(connection: () => Connection, clock: Clock): Reads {
+  return {
+    events: async (query) => {
+      const db = connection();
+      const rows = page(db, lists.events, query);
+      return { items: withRuns(db, rows.items), next: rows.next };
+    },
+    event: async (id) => {
+      const db = connection();
+      const row = db.get("SELECT * FROM events WHERE id = ?", id);
+      if (!row) return null;
+      return {
+        ...eventFrom(row),
+        body: bodyFrom(row),
+        deliveries: db.all("SELECT * FROM deliveries WHERE event = ? ORDER BY rowid", id).map(deliveryFrom),
+        runs: db.all("SELECT * FROM runs WHERE event = ? ORDER BY id", id).map(runFrom),
+      };
+    },
+    runs: async (query): Promise<Page<Run>> => mapped(page(connection(), lists.runs, query), runFrom),
+    run: async (id) => {
+      const db = connection();
+      const row = db.get("SELECT * FROM runs WHERE id = ?", id);
+      return row ? { run: runFrom(row), steps: stepsOf(db, id), actions: actionsOf(db, id) } : null;
+    },
+    actions: async (query): Promise<Page<Action>> =>
+      mapped(page(connection(), lists.actions, query), actionFrom),
+    action: async (id) => actionById(connection(), id),
+    overview: async () => overview(connection(), clock.now()),
+    sourceActivity: async () => sourceActivity(connection()),
+  };
+}

@@ -1,0 +1,73 @@
+/**
+ * The SQLite driver, behind one file: `node:sqlite` where this Node has it (22.13 and later), else
+ * @photostructure/sqlite, which has the same API and ships prebuilt binaries. See docs/adr/0001.
+ * Bind strings, numbers, Buffers and null only: nothing else behaves alike in both.
+ */
+import { createRequire } from "node:module";
+import type { DatabaseSyncInstance, StatementSyncInstance } from "@photostructure/sqlite";
+
+export type SqlValue = string | number | null | Uint8Array;
+export type Row = Readonly<Record<string, SqlValue>>;
+
+const require = createRequire(import.meta.url);
+
+interface SqliteModule {
+  readonly DatabaseSync: new (path: string) => DatabaseSyncInstance;
+}
+
+function sqliteModule(): SqliteModule {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  const builtIn = major > 22 || (major === 22 && minor >= 13);
+  return require(builtIn ? "node:sqlite" : "@photostructure/sqlite") as SqliteModule;
+}
+
+/** One connection with its prepared statements. Holds the database object, which must outlive its statements. */
+export class Connection {
+  readonly #db: DatabaseSyncInstance;
+  readonly #statements = new Map<string, StatementSyncInstance>();
+
+  constructor(path: string) {
+    const { DatabaseSync: Database } = sqliteModule();
+    this.#db = new Database(path);
+  }
+
+  exec(sql: string): void {
+    this.#db.exec(sql);
+  }
+  /** Returns how many rows changed. */
+  run(sql: string, ...values: SqlValue[]): number {
+    return Number(this.#prepared(sql).run(...values).changes);
+  }
+  get(sql: string, ...values: SqlValue[]): Row | undefined {
+    return this.#prepared(sql).get(...values) as Row | undefined;
+  }
+  all(sql: string, ...values: SqlValue[]): Row[] {
+    return this.#prepared(sql).all(...values) as Row[];
+  }
+  close(): void {
+    this.#statements.clear();
+    this.#db.close();
+  }
+
+  #prepared(sql: string): StatementSyncInstance {
+    let statement = this.#statements.get(sql);
+    if (!statement) {
+      statement = this.#db.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+}
+
+const resultCode = (error: unknown): number | null =>
+  error instanceof Error && "errcode" in error && typeof error.errcode === "number"
+    ? error.errcode & 0xff
+    : null;
+
+/** SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_NOTADB: what the connection believes may differ from what is on disk. */
+export const isBroken = (error: unknown): boolean => [10, 11, 26].includes(resultCode(error) ?? -1);
+/** SQLITE_FULL, SQLITE_BUSY, SQLITE_LOCKED, SQLITE_READONLY, SQLITE_CANTOPEN, and the broken ones. */
+export const isUnavailable = (error: unknown): boolean =>
+  isBroken(error) || [5, 6, 8, 13, 14].includes(resultCode(error) ?? -1);
+/** SQLITE_BUSY: another process holds it. */
+export const isBusy = (error: unknown): boolean => resultCode(error) === 5;

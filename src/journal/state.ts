@@ -1,0 +1,59 @@
+/** Small values with a version, changed by compare-and-set only. */
+import type { Json } from "../domain/json.ts";
+import type { StateScope } from "../domain/ports.ts";
+import { integer, text } from "./rows.ts";
+import type { Connection, Row } from "./sqlite-driver.ts";
+import type { Transaction } from "./writer.ts";
+
+const valueFrom = (row: Row) => ({
+  value: JSON.parse(text(row, "value")) as Json,
+  version: integer(row, "version"),
+});
+
+export function getState(
+  db: Connection,
+  scope: StateScope,
+  key: string,
+): { value: Json; version: number } | null {
+  const row = db.get("SELECT value, version FROM state WHERE scope = ? AND key = ?", scope, key);
+  return row ? valueFrom(row) : null;
+}
+
+export const listState = (
+  db: Connection,
+  scope: StateScope,
+): { key: string; value: Json; version: number }[] =>
+  db
+    .all("SELECT key, value, version FROM state WHERE scope = ? ORDER BY key", scope)
+    .map((row) => ({ key: text(row, "key"), ...valueFrom(row) }));
+
+export function putState(
+  tx: Transaction,
+  scope: StateScope,
+  key: string,
+  value: Json,
+  expected: number,
+): boolean {
+  const json = JSON.stringify(value);
+  const written =
+    expected === 0
+      ? tx.db.run(
+          `INSERT INTO state (scope, key, value, version, updated_at) VALUES (?, ?, ?, 1, ?)
+           ON CONFLICT DO NOTHING`,
+          scope,
+          key,
+          json,
+          tx.now,
+        )
+      : tx.db.run(
+          `UPDATE state SET value = ?, version = version + 1, updated_at = ?
+           WHERE scope = ? AND key = ? AND version = ?`,
+          json,
+          tx.now,
+          scope,
+          key,
+          expected,
+        );
+  if (written === 1 && scope === "breaker") tx.changed("breaker", key);
+  return written === 1;
+}

@@ -1,0 +1,38 @@
+/** Steps of a run: recorded when they end, read back by a retry. */
+import type { ClaimKey } from "../domain/ports.ts";
+import type { DecidedBy } from "../domain/run.ts";
+import type { StepRecord } from "../domain/step.ts";
+import { stepFrom } from "./rows.ts";
+import { assertClaimed } from "./runs.ts";
+import type { Connection } from "./sqlite-driver.ts";
+import type { Transaction } from "./writer.ts";
+
+export const stepsOf = (db: Connection, run: string): StepRecord[] =>
+  db.all("SELECT * FROM steps WHERE run = ? ORDER BY started_at, rowid", run).map(stepFrom);
+
+export function recordStep(tx: Transaction, claim: ClaimKey, step: StepRecord): void {
+  assertClaimed(tx, claim);
+  tx.db.run(
+    `INSERT OR REPLACE INTO steps (run, name, schema_version, output, started_at, ended_at, usage)
+     VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    step.run,
+    step.name,
+    step.schemaVersion,
+    JSON.stringify(step.output),
+    step.startedAt,
+    step.endedAt,
+    step.usage === null ? null : JSON.stringify(step.usage),
+  );
+  tx.changed("run", claim.run);
+}
+
+export function recordDecision(
+  tx: Transaction,
+  claim: ClaimKey,
+  step: StepRecord,
+  by: DecidedBy,
+  why: string,
+): void {
+  recordStep(tx, claim, step);
+  tx.db.run("UPDATE runs SET decided_by = ?, decided_why = ? WHERE id = ?", by, why, claim.run);
+}

@@ -1,0 +1,156 @@
+/**
+ * Group commit: writes that arrive together share one transaction, and so one flush to disk.
+ *
+ * idle      nothing pending.
+ * gathering the first write came; until the end of this tick (or 2 ms, when writes come thick) others join it.
+ * flushing  BEGIN IMMEDIATE, every write in a savepoint of its own, COMMIT. Synchronous: nothing runs in between.
+ * broken    an I/O error: what is on disk is unknown, so the connection is closed and opened again before the next
+ *           write. A flush that failed is never repeated: its writers are told, and the sender comes again.
+ * closed    nothing is taken any more.
+ */
+import type { Change } from "../domain/ports.ts";
+import { JournalUnavailable } from "../domain/errors.ts";
+import type { Clock } from "../resilience/clock.ts";
+import { isBroken, isUnavailable } from "./sqlite-driver.ts";
+import type { Connection } from "./sqlite-driver.ts";
+
+/** What a write sees: the connection, the time of its transaction, and where it says what changed. */
+export interface Transaction {
+  readonly db: Connection;
+  readonly now: number;
+  changed(kind: Change["kind"], id: string): void;
+}
+
+interface Pending {
+  readonly work: (transaction: Transaction) => unknown;
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** From this many writes in a flush on, the next one waits a moment for company. */
+const thick = 8;
+const gatherMs = 2;
+
+export class Writer {
+  readonly #open: (again: boolean) => Connection;
+  readonly #clock: Clock;
+  readonly #listeners = new Set<(change: Change) => void>();
+  #db: Connection | null;
+  #pending: Pending[] = [];
+  #scheduled = false;
+  #lastBatch = 0;
+  #closed = false;
+
+  /** `open` gets true when it is called again after an I/O error. */
+  constructor(open: (again: boolean) => Connection, clock: Clock) {
+    this.#open = open;
+    this.#clock = clock;
+    this.#db = open(false);
+  }
+
+  /** Resolves with what `work` returned once it is on disk. Rejects with what it threw, then nothing of it is stored. */
+  write<T>(work: (transaction: Transaction) => T): Promise<T> {
+    if (this.#closed) return Promise.reject(new JournalUnavailable("the journal is closed"));
+    return new Promise<T>((resolve, reject) => {
+      this.#pending.push({ work, resolve: resolve as Pending["resolve"], reject });
+      this.#schedule();
+    });
+  }
+
+  /** The connection, for reads; they see every flushed write. */
+  read(): Connection {
+    if (this.#closed) throw new JournalUnavailable("the journal is closed");
+    this.#db ??= this.#reopened();
+    return this.#db;
+  }
+
+  subscribe(listener: (change: Change) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#flush();
+    this.#closed = true;
+    this.#db?.close();
+    this.#db = null;
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    if (this.#lastBatch >= thick) this.#clock.after(gatherMs, () => this.#flush());
+    else setImmediate(() => this.#flush());
+  }
+
+  #reopened(): Connection {
+    try {
+      return this.#open(true);
+    } catch (error) {
+      throw new JournalUnavailable("the journal could not be opened again", { cause: error });
+    }
+  }
+
+  #flush(): void {
+    this.#scheduled = false;
+    const batch = this.#pending;
+    this.#pending = [];
+    this.#lastBatch = batch.length;
+    if (batch.length === 0 || this.#closed) return;
+    const changes: Change[] = [];
+    const settle: (() => void)[] = [];
+    try {
+      const db = this.read();
+      db.exec("BEGIN IMMEDIATE");
+      for (const pending of batch) settle.push(this.#carryOut(db, pending, changes));
+      db.exec("COMMIT");
+    } catch (error) {
+      const failure = this.#failed(error);
+      for (const pending of batch) pending.reject(failure);
+      return;
+    }
+    for (const done of settle) done();
+    for (const change of changes) for (const listener of this.#listeners) listener(change);
+  }
+
+  /** One write in its savepoint: its own error undoes it alone; an error of the disk undoes the whole batch. */
+  #carryOut(db: Connection, pending: Pending, changes: Change[]): () => void {
+    const own: Change[] = [];
+    db.run("SAVEPOINT one");
+    try {
+      const value = pending.work({
+        db,
+        now: this.#clock.now(),
+        changed: (kind, id) => own.push({ kind, id }),
+      }) as never;
+      db.run("RELEASE one");
+      changes.push(...own);
+      return () => pending.resolve(value);
+    } catch (error) {
+      if (isUnavailable(error)) throw error;
+      db.run("ROLLBACK TO one");
+      db.run("RELEASE one");
+      return () => pending.reject(error);
+    }
+  }
+
+  #failed(error: unknown): JournalUnavailable {
+    try {
+      this.#db?.exec("ROLLBACK");
+    } catch {
+      // SQLite may have rolled back by itself; there is nothing left to undo then.
+    }
+    if (isBroken(error)) {
+      try {
+        this.#db?.close();
+      } catch {
+        // The file may be gone from under it; a fresh connection is opened for the next write.
+      }
+      this.#db = null;
+    }
+    return error instanceof JournalUnavailable
+      ? error
+      : new JournalUnavailable("the journal could not write to its disk", { cause: error });
+  }
+}

@@ -1,0 +1,165 @@
+/** The kit an agent's flow works with: recorded steps, guarded reads, and decisions. */
+import type { AgentDefinition, AgentEvent, AgentKit, Decided, DecisionRequest } from "../domain/agent.ts";
+import { EventFault } from "../domain/errors.ts";
+import type { Json } from "../domain/json.ts";
+import type { Claim, ClaimKey, Decider, Destination, Journal, ServiceGuard } from "../domain/ports.ts";
+import type { DestinationName } from "../domain/action-kinds.ts";
+import type { DecidedBy } from "../domain/run.ts";
+import type { Readers } from "../domain/readers.ts";
+import type { StepRecord, StepUsage } from "../domain/step.ts";
+import { deadline } from "../resilience/clock.ts";
+import type { Clock } from "../resilience/clock.ts";
+
+/** Longest single read of a destination. */
+const readMs = 30_000;
+/** Longest decision, with all its models and repairs. */
+const decisionMs = 180_000;
+
+export interface KitParts {
+  readonly journal: Journal;
+  readonly decider: Decider;
+  readonly destinations: Readonly<Record<DestinationName, Destination>>;
+  readonly guard: ServiceGuard;
+  readonly clock: Clock;
+}
+
+interface RecordedDecision {
+  readonly decision: Json;
+  readonly decidedBy: DecidedBy;
+  readonly why: string;
+}
+
+export interface RunKit extends AgentKit<unknown> {
+  /** True when an earlier attempt recorded something: time has passed since the facts were gathered. */
+  readonly resumed: boolean;
+  readonly record: (name: string) => StepRecord | undefined;
+}
+
+export async function createKit(
+  parts: KitParts,
+  agent: AgentDefinition,
+  policy: unknown,
+  claim: Claim,
+  signal: AbortSignal,
+): Promise<RunKit> {
+  const { journal, clock } = parts;
+  const key: ClaimKey = { run: claim.run.id, fence: claim.fence };
+  const recorded = new Map((await journal.steps(claim.run.id)).map((step) => [step.name, step]));
+
+  const replayable = (name: string, schemaVersion: number): StepRecord | undefined => {
+    const record = recorded.get(name);
+    if (!record || record.schemaVersion === schemaVersion) return record;
+    if (recorded.has("plan")) {
+      throw new EventFault(
+        `step ${name} was recorded in version ${record.schemaVersion} and is now in version ${schemaVersion}, and actions were planned on it: replay the event`,
+      );
+    }
+    return undefined;
+  };
+
+  const stepRecord = (
+    name: string,
+    schemaVersion: number,
+    startedAt: number,
+    output: Json,
+    usage: StepUsage | null,
+  ) => {
+    const step = { run: key.run, name, schemaVersion, output, startedAt, endedAt: clock.now(), usage };
+    recorded.set(name, step);
+    return step;
+  };
+
+  return {
+    event: agentEvent(claim),
+    policy,
+    now: claim.run.createdAt,
+    read: guardedReaders(parts, signal),
+    resumed: recorded.size > 0,
+    record: (name) => recorded.get(name),
+
+    async step<T extends Json>(name: string, schemaVersion: number, fn: () => Promise<T>): Promise<T> {
+      const record = replayable(name, schemaVersion);
+      if (record) return record.output as T;
+      const startedAt = clock.now();
+      const output = await fn();
+      await journal.recordStep(key, stepRecord(name, schemaVersion, startedAt, output, null));
+      return output;
+    },
+
+    async decide<D>(request: DecisionRequest<D>): Promise<Decided<D>> {
+      const name = request.name ?? "decide";
+      const record = replayable(name, request.schemaVersion);
+      if (record) {
+        const { decision, ...made } = record.output as unknown as RecordedDecision;
+        return { decision: request.schema.parse(decision), ...made };
+      }
+      const startedAt = clock.now();
+      const limit = deadline(clock, decisionMs, signal);
+      try {
+        const { usage, ...made } = await parts.decider.decide({
+          agent: agent.name,
+          name,
+          schema: request.schema,
+          variables: request.variables,
+          rules: () => request.rules(),
+          rulesOnly: request.rulesOnly ?? null,
+          signal: limit.signal,
+        });
+        const step = stepRecord(name, request.schemaVersion, startedAt, made as unknown as Json, usage);
+        await journal.recordDecision(key, step, made.decidedBy, made.why);
+        return { ...made, decision: request.schema.parse(made.decision) };
+      } finally {
+        limit.done();
+      }
+    },
+  };
+}
+
+function agentEvent({ event }: Claim): AgentEvent {
+  const text = Buffer.from(event.body).toString("utf8");
+  const { id, source, type, receivedAt } = event;
+  try {
+    return { id, source, type, receivedAt, payload: JSON.parse(text) as unknown };
+  } catch (error) {
+    throw new EventFault("the stored body is no JSON (it may have been erased by retention)", {
+      cause: error,
+    });
+  }
+}
+
+/** Every reader of every configured destination, with the guard and a deadline around each call. */
+function guardedReaders({ destinations, guard, clock }: KitParts, signal: AbortSignal): Readers {
+  const guarded = (name: DestinationName): unknown => {
+    const destination = destinations[name];
+    const reads = destination.configured ? destination.reads : undefined;
+    if (!reads) return null;
+    return new Proxy(
+      {},
+      {
+        get: (_target, method) =>
+          typeof method === "string" && method !== "then"
+            ? (...args: unknown[]) =>
+                guard.call(name, async () => {
+                  const limit = deadline(clock, readMs, signal);
+                  try {
+                    const reader = reads.call(destination, { signal: limit.signal }) as unknown as Record<
+                      string,
+                      (...args: unknown[]) => Promise<unknown>
+                    >;
+                    return await reader[method]?.(...args);
+                  } finally {
+                    limit.done();
+                  }
+                })
+            : undefined,
+      },
+    );
+  };
+  return {
+    github: guarded("github") as Readers["github"],
+    linear: guarded("linear") as Readers["linear"],
+    hubspot: guarded("hubspot") as Readers["hubspot"],
+    zendesk: guarded("zendesk") as Readers["zendesk"],
+    stripe: guarded("stripe") as Readers["stripe"],
+  };
+}

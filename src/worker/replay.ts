@@ -1,0 +1,133 @@
+/** Replays: new runs of stored events under today's configuration, counted first, with the same once-only actions. */
+import { expansionAgent } from "../domain/run.ts";
+import type { RunStatus } from "../domain/run.ts";
+import type { Journal, ListQuery, NewRun, Queue, Reads } from "../domain/ports.ts";
+
+export interface ReplayFilter {
+  readonly event?: string;
+  readonly run?: string;
+  readonly source?: string;
+  readonly type?: string;
+  readonly agent?: string;
+  readonly status?: RunStatus;
+  readonly since?: number;
+  readonly until?: number;
+}
+
+export interface Replayed {
+  /** Events that match. */
+  readonly events: number;
+  /** Runs that were, or with `dryRun` would be, started. */
+  readonly count: number;
+  readonly runs: readonly string[];
+}
+
+export interface ReplayParts {
+  readonly journal: Journal;
+  readonly reads: Reads;
+  readonly queue: Queue;
+  readonly runsFor: (
+    event: { id: string; source: string; type: string; receivedAt: number },
+    payload: unknown,
+  ) => readonly NewRun[];
+  readonly expansionOf: (source: string) => NewRun;
+}
+
+const pageSize = 200;
+
+/** An empty filter is refused by the caller: replaying everything has to be asked for by a time range. */
+export async function replay(parts: ReplayParts, filter: ReplayFilter, dryRun: boolean): Promise<Replayed> {
+  const targets = await targetsOf(parts, filter);
+  const runs: string[] = [];
+  let count = 0;
+  for (const [id, agents] of targets) {
+    const event = await parts.reads.event(id);
+    if (!event) continue;
+    const fresh = newRuns(parts, event, agents);
+    count += fresh.length;
+    if (!dryRun && fresh.length > 0) runs.push(...(await parts.journal.replay({ event: id, runs: fresh })));
+  }
+  if (runs.length > 0) parts.queue.publish(runs);
+  return { events: targets.size, count, runs };
+}
+
+/** Events by id, each with the agents that are to work on it again; null = all that match today. */
+async function targetsOf(parts: ReplayParts, filter: ReplayFilter): Promise<Map<string, Set<string> | null>> {
+  const targets = new Map<string, Set<string> | null>();
+  if (filter.event !== undefined) {
+    targets.set(filter.event, filter.agent === undefined ? null : new Set([filter.agent]));
+    return targets;
+  }
+  if (filter.run !== undefined) {
+    const found = await parts.reads.run(filter.run);
+    if (found) targets.set(found.run.event, new Set([found.run.agent]));
+    return targets;
+  }
+  const byRun = filter.status !== undefined || filter.agent !== undefined;
+  for await (const item of byRun ? runsMatching(parts.reads, filter) : eventsMatching(parts.reads, filter)) {
+    if (item.agent === null) targets.set(item.event, null);
+    else targets.set(item.event, (targets.get(item.event) ?? new Set()).add(item.agent));
+  }
+  return targets;
+}
+
+async function* pages<T>(
+  read: (cursor?: string) => Promise<{ items: T[]; next: string | null }>,
+): AsyncGenerator<T> {
+  let cursor: string | undefined;
+  do {
+    const page = await read(cursor);
+    yield* page.items;
+    cursor = page.next ?? undefined;
+  } while (cursor !== undefined);
+}
+
+const query = (filter: ReplayFilter, cursor?: string): ListQuery => {
+  const { event: _event, run: _run, ...rest } = filter;
+  return { ...rest, limit: pageSize, ...(cursor === undefined ? {} : { cursor }) };
+};
+
+async function* eventsMatching(
+  reads: Reads,
+  filter: ReplayFilter,
+): AsyncGenerator<{ event: string; agent: null }> {
+  for await (const event of pages((cursor) => reads.events(query(filter, cursor))))
+    yield { event: event.id, agent: null };
+}
+
+async function* runsMatching(
+  reads: Reads,
+  filter: ReplayFilter,
+): AsyncGenerator<{ event: string; agent: string }> {
+  for await (const run of pages((cursor) => reads.runs(query(filter, cursor))))
+    yield { event: run.event, agent: run.agent };
+}
+
+function newRuns(
+  parts: ReplayParts,
+  event: {
+    id: string;
+    source: string;
+    type: string;
+    receivedAt: number;
+    body: Uint8Array;
+    runs: { agent: string }[];
+  },
+  agents: Set<string> | null,
+): NewRun[] {
+  const wanted = (agent: string) => agents === null || agents.has(agent);
+  if (event.runs.some((run) => run.agent === expansionAgent)) {
+    return wanted(expansionAgent) ? [parts.expansionOf(event.source)] : [];
+  }
+  const payload = parsed(event.body);
+  return payload === undefined ? [] : parts.runsFor(event, payload).filter((run) => wanted(run.agent));
+}
+
+/** Bodies that retention erased, or that are no JSON, can't be replayed. */
+function parsed(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(body).toString("utf8")) as unknown;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,48 @@
+/** What people decide: approve exactly what they saw, edit it within its schema, reject it, cancel, replay. */
+import { actionKinds } from "../domain/action-kinds.ts";
+import { referencesIn } from "../domain/action.ts";
+import { Conflict } from "../domain/errors.ts";
+import type { JsonObject } from "../domain/json.ts";
+import type { Journal, Queue, Reads } from "../domain/ports.ts";
+
+export interface Review {
+  /** Throws Conflict: not_found, stale_hash, wrong_state, invalid_edit. */
+  approve(action: string, decision: { hash: string; edited?: JsonObject; by: string }): Promise<void>;
+  reject(action: string, decision: { reason: string; by: string }): Promise<void>;
+  cancelRun(run: string, reason: string): Promise<void>;
+}
+
+export function createReview(journal: Journal, reads: Reads, queue: Queue): Review {
+  return {
+    async approve(id, { hash, edited, by }) {
+      if (edited) await assertEdit(reads, id, edited);
+      const { run, queued } = await journal.approve(id, hash, edited ?? null, by);
+      if (queued) queue.publish([run]);
+    },
+    async reject(id, { reason, by }) {
+      const { run, queued } = await journal.reject(id, reason, by);
+      if (queued) queue.publish([run]);
+    },
+    async cancelRun(run, reason) {
+      await journal.cancel(run, reason);
+      queue.publish([]);
+    },
+  };
+}
+
+/** An edit passes the kind's schema again, and may not bring in references the plan did not have. */
+async function assertEdit(reads: Reads, id: string, edited: JsonObject): Promise<void> {
+  const action = await reads.action(id);
+  if (!action) throw new Conflict("not_found", `there is no action ${id}`);
+  const foreign = referencesIn(edited).find((name) => !action.needs.includes(name));
+  if (foreign !== undefined)
+    throw new Conflict(
+      "invalid_edit",
+      `the edit refers to ${foreign}, which ${action.name} does not build on`,
+    );
+  if (referencesIn(edited).length > 0) return;
+  const parsed = actionKinds[action.kind].safeParse(edited);
+  if (parsed.success) return;
+  const issues = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+  throw new Conflict("invalid_edit", `the edit does not fit ${action.kind}: ${issues.join("; ")}`);
+}

@@ -1,0 +1,245 @@
+/**
+ * Takes runs one at a time from claim to verdict:
+ *
+ *   claim ─▶ gather ─▶ decide ─▶ plan ─▶ [held for a person] ─▶ act ─▶ settle
+ *
+ * The lease is extended while the work goes on. A worker that loses it (it was too slow, or the machine slept) stops
+ * and writes nothing more: its fence is outdated. A worker that dies leaves the run to the next claim, which goes on
+ * after the last recorded step; a run that its worker dies of again and again is dead.
+ */
+import type { AgentDefinition } from "../domain/agent.ts";
+import { EventFault, JournalUnavailable, LeaseLost, ServiceClosed, ServiceError } from "../domain/errors.ts";
+import type { Claim, ClaimKey, Journal, Queue, ServiceGuard, Verdict } from "../domain/ports.ts";
+import { expansionAgent, stricterMode } from "../domain/run.ts";
+import type { Mode } from "../domain/run.ts";
+import type { Action } from "../domain/action.ts";
+import type { Log } from "../observability/log.ts";
+import type { Metrics } from "../observability/metrics.ts";
+import { redactText } from "../observability/redact.ts";
+import type { Clock } from "../resilience/clock.ts";
+import type { Ids } from "../resilience/ids.ts";
+import { act } from "./act.ts";
+import type { ActParts } from "./act.ts";
+import { expand } from "./expansion.ts";
+import type { ExpansionParts } from "./expansion.ts";
+import { createKit } from "./kit.ts";
+import type { KitParts, RunKit } from "./kit.ts";
+import { actionsFrom } from "./plan.ts";
+import { verdictFor } from "./verdicts.ts";
+
+/** What is in force: replaced as a whole when the configuration is reloaded. */
+export interface WorkTable {
+  readonly agents: ReadonlyMap<string, { readonly agent: AgentDefinition; readonly policy: unknown }>;
+  /** The mode of a route today; null when the route is gone. */
+  modeOf(route: string): Mode | null;
+  readonly parkForMs: number;
+}
+
+export interface WorkerParts extends KitParts, ActParts, ExpansionParts {
+  readonly journal: Journal;
+  readonly queue: Queue;
+  readonly guard: ServiceGuard;
+  readonly table: () => WorkTable;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Told when a run is dead: for alerts. */
+  readonly onDead: (run: string, agent: string, reason: string) => void;
+  readonly owner: string;
+}
+
+const leaseMs = 60_000;
+const heartbeatMs = 20_000;
+const planVersion = 1;
+/** How many workers may die of one run before it is taken out of circulation. */
+const mostCrashes = 5;
+
+export interface Worker {
+  start(concurrency: number): void;
+  /** Waits for the runs in hand, at most `graceMs`; then aborts them. They go on where they stopped after a restart. */
+  stop(graceMs: number): Promise<void>;
+}
+
+export function createWorker(parts: WorkerParts): Worker {
+  const shutdown = new AbortController();
+  let consumer: { stop(): Promise<void> } | null = null;
+  return {
+    start: (concurrency) => {
+      consumer = parts.queue.consume((run) => workOn(parts, run, shutdown.signal), concurrency);
+    },
+    stop: async (graceMs) => {
+      const timer = parts.clock.after(graceMs, () => shutdown.abort(new LeaseLost("(the worker stops)")));
+      await consumer?.stop();
+      timer.cancel();
+      consumer = null;
+    },
+  };
+}
+
+async function workOn(parts: WorkerParts, id: string, shutdown: AbortSignal): Promise<void> {
+  const claim = await parts.journal.claim(id, parts.owner, leaseMs);
+  if (!claim) return;
+  const startedAt = parts.clock.now();
+  if (claim.fence === 1) parts.metrics.queueWaitSeconds.observe((startedAt - claim.run.createdAt) / 1_000);
+  const lost = new AbortController();
+  const heart = heartbeat(parts, { run: id, fence: claim.fence }, lost);
+  const signal = AbortSignal.any([shutdown, lost.signal]);
+  try {
+    const verdict = await attempt(parts, claim, signal);
+    if (verdict) await settle(parts, claim, verdict, startedAt);
+  } catch (error) {
+    // Nothing was settled, so the run is claimed again once its lease is over.
+    if (!(error instanceof LeaseLost || error instanceof JournalUnavailable)) throw error;
+    parts.log.warn({ run: id, err: error }, "a run was put down without a verdict");
+  } finally {
+    heart.stop();
+  }
+}
+
+function heartbeat(parts: WorkerParts, key: ClaimKey, lost: AbortController): { stop(): void } {
+  let timer = parts.clock.after(heartbeatMs, beat);
+  let stopped = false;
+  function beat(): void {
+    parts.journal
+      .extendLease(key, leaseMs)
+      .catch((error: unknown) => {
+        if (error instanceof LeaseLost) lost.abort(error);
+      })
+      .finally(() => {
+        if (!stopped) timer = parts.clock.after(heartbeatMs, beat);
+      });
+  }
+  return {
+    stop: () => {
+      stopped = true;
+      timer.cancel();
+    },
+  };
+}
+
+/** The verdict on this attempt; null when it was cut short by a shutdown and is to be taken up again. */
+async function attempt(parts: WorkerParts, claim: Claim, signal: AbortSignal): Promise<Verdict | null> {
+  if (claim.crashes >= mostCrashes) {
+    return { kind: "dead", reason: `the process died ${claim.crashes} times while it worked on this run` };
+  }
+  try {
+    return claim.run.agent === expansionAgent
+      ? await expand(parts, claim, signal)
+      : await runAgent(parts, claim, signal);
+  } catch (error) {
+    if (error instanceof LeaseLost || error instanceof JournalUnavailable) throw error;
+    if (signal.aborted) return null;
+    const service = error instanceof ServiceError || error instanceof ServiceClosed ? error.service : null;
+    const verdict = verdictFor(error, {
+      run: claim.run,
+      now: parts.clock.now(),
+      parked: service === null ? 0 : await parts.journal.parkedFor(service),
+      closed: service === null ? null : await parts.guard.closed(service),
+      parkForMs: parts.table().parkForMs,
+    });
+    if (service === null && !(error instanceof EventFault)) {
+      parts.log.error({ run: claim.run.id, agent: claim.run.agent, err: error }, "an agent failed");
+    }
+    return verdict;
+  }
+}
+
+async function runAgent(parts: WorkerParts, claim: Claim, signal: AbortSignal): Promise<Verdict> {
+  const entry = parts.table().agents.get(claim.run.agent);
+  if (!entry) throw new EventFault(`there is no agent ${claim.run.agent} any more`);
+  const paused = await parts.guard.closed(`agent:${claim.run.agent}`);
+  if (paused) throw new ServiceClosed(`agent:${claim.run.agent}`, paused.until, paused.reason);
+  const { agent, policy } = entry;
+  const current = claim.run.route === null ? null : parts.table().modeOf(claim.run.route);
+  const mode = current === null ? claim.run.mode : stricterMode(claim.run.mode, current);
+  const key: ClaimKey = { run: claim.run.id, fence: claim.fence };
+
+  const kit = await createKit(parts, agent, policy, claim, signal);
+  let summary: string;
+  const planned = kit.record("plan");
+  if (planned && planned.schemaVersion === planVersion) {
+    summary = String((planned.output as { summary?: unknown }).summary ?? "");
+  } else {
+    const outcome = await agent.flow(kit);
+    const now = parts.clock.now();
+    const actions = actionsFrom(agent, outcome, claim.run, mode, now, parts.ids);
+    summary = outcome.summary;
+    const output = { summary, actions: actions.map((action) => action.name) };
+    const step = {
+      run: key.run,
+      name: "plan",
+      schemaVersion: planVersion,
+      output,
+      startedAt: now,
+      endedAt: now,
+    };
+    await parts.journal.recordPlan(key, { step: { ...step, usage: null }, actions });
+  }
+  const stale = await noLongerApplies(parts, agent, kit, key);
+  if (stale !== null) return { kind: "cancelled", reason: stale };
+  const actions = await act(parts, { claim: key, mode, leaseMs, signal });
+  return verdictOn(actions, summary);
+}
+
+/** After any wait the facts may have changed: read again before anything more is done. */
+async function noLongerApplies(
+  parts: WorkerParts,
+  agent: AgentDefinition,
+  kit: RunKit,
+  key: ClaimKey,
+): Promise<string | null> {
+  if (!kit.resumed || !agent.stillApplies) return null;
+  const actions = await parts.journal.actions(key.run);
+  if (!actions.some((action) => action.status === "planned")) return null;
+  // An action whose request may have left has to be cleared up first, whatever became of its reason.
+  if (actions.some((action) => action.status === "executing")) return null;
+  return agent.stillApplies(kit);
+}
+
+function verdictOn(actions: readonly Action[], summary: string): Verdict {
+  const held = actions.filter((action) => action.status === "awaiting_review");
+  const uncertain = actions.filter((action) => action.status === "uncertain");
+  if (uncertain.length > 0) {
+    const names = uncertain.map((action) => action.name).join(", ");
+    return {
+      kind: "awaitReview",
+      reason: `it is not known whether ${names} took effect: a person has to look`,
+    };
+  }
+  if (held.length > 0) {
+    return { kind: "awaitReview", reason: `${held.length} of ${actions.length} actions wait for a person` };
+  }
+  const rejected = actions.filter((action) => action.status === "rejected");
+  if (
+    rejected.length > 0 &&
+    actions.every((action) => action.status === "rejected" || action.status === "skipped")
+  ) {
+    return { kind: "rejected", reason: rejected[0]?.reason ?? "every action was rejected" };
+  }
+  return { kind: "done", summary };
+}
+
+async function settle(parts: WorkerParts, claim: Claim, verdict: Verdict, startedAt: number): Promise<void> {
+  const { run } = claim;
+  const decidedBy = (await parts.journal.settle({ run: run.id, fence: claim.fence }, verdict)) ?? "none";
+  // The end of a run may free its concurrency key for one that waits.
+  parts.queue.publish([]);
+  const seconds = (parts.clock.now() - startedAt) / 1_000;
+  parts.metrics.runSeconds.observe({ agent: run.agent }, seconds);
+  parts.metrics.runs.inc({ agent: run.agent, decided_by: decidedBy, outcome: verdict.kind });
+  const reason = redactText("reason" in verdict ? verdict.reason : verdict.summary);
+  parts.log.info(
+    {
+      run: run.id,
+      event: run.event,
+      agent: run.agent,
+      route: run.route,
+      verdict: verdict.kind,
+      reason,
+      seconds,
+    },
+    "run.attempted",
+  );
+  if (verdict.kind === "dead") parts.onDead(run.id, run.agent, reason);
+}
