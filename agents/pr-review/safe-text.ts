@@ -1,0 +1,47 @@
+/**
+ * Text that a model or a stranger wrote, made harmless for a comment: it pings nobody, loads nothing, links nowhere,
+ * hides nothing and holds no credential.
+ */
+import { redactSecrets } from "./secrets.ts";
+
+/** Tags, bidi controls, zero-width characters and variation selectors: invisible to people, read by models. */
+const invisible =
+  /[\u{E0000}-\u{E007F}\u{E0100}-\u{E01EF}\u200B-\u200F\u202A-\u202E\u2060-\u2069\uFE00-\uFE0F\uFEFF\u00AD]/gu;
+const zeroWidth = "\u200B";
+
+export const stripInvisible = (text: string): string => text.replace(invisible, "");
+
+/** At most `max` characters, cut between code points. */
+export function cut(text: string, max: number): string {
+  const points = Array.from(text);
+  return points.length <= max ? text : `${points.slice(0, max - 1).join("")}…`;
+}
+
+export function safeMarkdown(text: string, max: number): string {
+  const plain = cut(redactSecrets(stripInvisible(text)), max)
+    .replace(/<!--[\s\S]*?(?:-->|$)/g, "")
+    .replace(/!\[/g, "[")
+    .replace(/\b[a-z][a-z0-9+.-]*:\/\//gi, "")
+    .replace(/\bwww\./gi, `www${zeroWidth}.`)
+    .replace(/^\s*\[[^\]\n]*\]:.*$/gm, "")
+    .replace(/@(?=[A-Za-z0-9])/g, `@${zeroWidth}`)
+    .replace(/#(?=\d)/g, `#${zeroWidth}`);
+  return plain
+    .split(/(```[\s\S]*?```|`[^`\n]+`)/)
+    .map((part, index) =>
+      index % 2 === 1 ? part : part.replace(/\]\(/g, "] (").replace(/<(?=[A-Za-z/!?])/g, "&lt;"),
+    )
+    .join("")
+    .trim();
+}
+
+/** One line, for titles and for texts that are no Markdown. */
+export const safeLine = (text: string, max: number): string =>
+  cut(safeMarkdown(text.replace(/\s+/g, " "), max * 2), max);
+
+/** A fenced block that its content cannot close. */
+export function fence(language: string, code: string): string {
+  const longest = Math.max(2, ...(code.match(/`+/g) ?? []).map((run) => run.length));
+  const ticks = "`".repeat(longest + 1);
+  return `${ticks}${language}\n${code.replace(/\n$/, "")}\n${ticks}`;
+}
