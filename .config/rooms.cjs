@@ -41,6 +41,8 @@ const owners = [
 const lazy =
   "@anthropic-ai/sdk|openai|@hubspot/api-client|@octokit/[^/]+|stripe|nodemailer|bullmq|ioredis|pg";
 
+const typesOnly = ["type-only", "type-import"];
+
 const room = (names) => `^src/(${names.join("|")})/`;
 const inPackage = (names) => `^node_modules/(@types/)?(${names})/`;
 
@@ -68,7 +70,7 @@ module.exports = {
       comment:
         "The dashboard is a browser's program: of ours it may import types of src/domain, nothing that runs.",
       from: { path: "^src/dashboard/" },
-      to: { path: "^src/domain/", dependencyTypesNot: ["type-only"] },
+      to: { path: "^src/domain/", dependencyTypesNot: typesOnly },
     },
     {
       name: "kit-shows-the-domain",
@@ -111,7 +113,7 @@ module.exports = {
       severity: "error",
       comment: "What runs without development dependencies belongs under dependencies in package.json.",
       from: { path: "^(src|agents)/", pathNot: "^src/dashboard/" },
-      to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["type-only"] },
+      to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: typesOnly },
     },
     {
       name: "packages-are-declared",
@@ -126,7 +128,7 @@ module.exports = {
       severity: "error",
       comment: "Vendor SDKs cost 100 to 300 ms each: import them inside the function that needs them.",
       from: { path: "^(src|agents)/" },
-      to: { path: inPackage(lazy), dynamic: false, dependencyTypesNot: ["type-only"] },
+      to: { path: inPackage(lazy), dynamic: false, dependencyTypesNot: typesOnly },
     },
     ...owners.map(([name, owner, packages]) => ({
       name: `owner-of-${name}`,
