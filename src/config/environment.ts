@@ -1,0 +1,107 @@
+/** The only place that reads the process's environment. Everything else gets what it needs from here. */
+import { lookUp } from "./variables.ts";
+import type { Variables } from "./variables.ts";
+
+export type { Variables } from "./variables.ts";
+
+export const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+export interface Environment {
+  /** SIGNALBOX_CONFIG: the configuration file, relative to the working directory. */
+  readonly configFile: string | null;
+  /** SIGNALBOX_ADMIN_TOKEN. */
+  readonly adminToken: string | null;
+  /** SIGNALBOX_DATA_DIR, relative to the working directory. */
+  readonly dataDir: string;
+  /** Both set: the server profile; both null: the embedded one. */
+  readonly databaseUrl: string | null;
+  readonly redisUrl: string | null;
+  readonly logLevel: LogLevel;
+  readonly anthropicApiKey: string | null;
+  readonly openaiApiKey: string | null;
+  readonly anthropicBaseUrl: string | null;
+  readonly openaiBaseUrl: string | null;
+  /** NO_COLOR → never; FORCE_COLOR → always; else it depends on the terminal. */
+  readonly color: "never" | "always" | "auto";
+  /** No prompts, no progress bars. */
+  readonly ci: boolean;
+  /** All variables, for `${NAME}` in the configuration. */
+  readonly variables: Variables;
+}
+
+/** The environment contradicts itself or can't be understood. `faults` lists everything at once and holds no value of a secret. */
+export class InvalidEnvironment extends Error {
+  override readonly name = "InvalidEnvironment";
+  readonly faults: readonly string[];
+
+  constructor(faults: readonly string[]) {
+    super(faults.join("\n"));
+    this.faults = faults;
+  }
+}
+
+/** Reads NAME, or the file that NAME_FILE names. Throws InvalidEnvironment. */
+export function readEnvironment(env: Variables = process.env): Environment {
+  const faults: string[] = [];
+  const read = (name: string): string | null => {
+    try {
+      return lookUp(name, env);
+    } catch (error) {
+      faults.push(error instanceof Error ? error.message : `${name} can't be read`);
+      return null;
+    }
+  };
+  const databaseUrl = read("DATABASE_URL");
+  const redisUrl = read("REDIS_URL");
+  const failedFiles = faults.length > 0;
+  if (!failedFiles && (databaseUrl === null) !== (redisUrl === null))
+    faults.push(oneOfTwo(databaseUrl !== null));
+  if (databaseUrl !== null && !hasScheme(databaseUrl, ["postgres:", "postgresql:"]))
+    faults.push(
+      "DATABASE_URL is no PostgreSQL address; it looks like postgresql://user:password@host:5432/name",
+    );
+  if (redisUrl !== null && !hasScheme(redisUrl, ["redis:", "rediss:"]))
+    faults.push("REDIS_URL is no Redis address; it looks like redis://host:6379");
+  const level = (env["LOG_LEVEL"] ?? "").toLowerCase() || "info";
+  const logLevel = logLevels.find((one) => one === level);
+  if (logLevel === undefined) faults.push(`LOG_LEVEL is not one of ${logLevels.join(", ")}`);
+
+  const environment: Environment = {
+    configFile: env["SIGNALBOX_CONFIG"] || null,
+    adminToken: read("SIGNALBOX_ADMIN_TOKEN"),
+    dataDir: env["SIGNALBOX_DATA_DIR"] || ".signalbox",
+    databaseUrl,
+    redisUrl,
+    logLevel: logLevel ?? "info",
+    anthropicApiKey: read("ANTHROPIC_API_KEY"),
+    openaiApiKey: read("OPENAI_API_KEY"),
+    anthropicBaseUrl: env["ANTHROPIC_BASE_URL"] || null,
+    openaiBaseUrl: env["OPENAI_BASE_URL"] || null,
+    color: colorOf(env),
+    ci: isOn(env["CI"]),
+    variables: env,
+  };
+  if (faults.length > 0) throw new InvalidEnvironment(faults);
+  return environment;
+}
+
+const oneOfTwo = (database: boolean): string => {
+  const [set, unset] = database ? ["DATABASE_URL", "REDIS_URL"] : ["REDIS_URL", "DATABASE_URL"];
+  return `${set} is set without ${unset}: set both for the server profile, or neither for the embedded one`;
+};
+
+function hasScheme(text: string, schemes: readonly string[]): boolean {
+  return URL.canParse(text) && schemes.includes(new URL(text).protocol);
+}
+
+const isOn = (value: string | undefined): boolean =>
+  value !== undefined && !["", "0", "false"].includes(value);
+
+/** no-color.org: any non-empty NO_COLOR counts; FORCE_COLOR=0 means off. */
+function colorOf(env: Variables): Environment["color"] {
+  if ((env["NO_COLOR"] ?? "") !== "") return "never";
+  const forced = env["FORCE_COLOR"];
+  if (forced !== undefined) return isOn(forced) || forced === "" ? "always" : "never";
+  return env["TERM"] === "dumb" ? "never" : "auto";
+}

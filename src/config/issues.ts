@@ -1,0 +1,179 @@
+/** Turns what zod found into faults that a person can act on. */
+import type { z } from "zod";
+import { closest } from "./faults.ts";
+import type { Fault } from "./faults.ts";
+import { allowedKeys, child, schemaAt } from "./json-schema.ts";
+import type { SchemaNode } from "./json-schema.ts";
+import { pathKey } from "./variables.ts";
+import type { Origin } from "./variables.ts";
+import type { Path, YamlFile } from "./yaml.ts";
+
+type Issue = z.core.$ZodIssue;
+
+export interface IssueContext {
+  readonly yaml: YamlFile;
+  /** With variables resolved. */
+  readonly value: unknown;
+  readonly origins: ReadonlyMap<string, Origin>;
+}
+
+export const valueAt = (value: unknown, path: Path): unknown =>
+  path.reduce<unknown>((here, key) => child(here, key), value);
+
+/** `routes[0].mode` → `mode`; `secrets[1]` keeps its list's name. */
+export function labelOf(path: Path): string {
+  const last = path.at(-1);
+  if (last === undefined) return "the file";
+  return typeof last === "number" ? `${String(path.at(-2) ?? "item")}[${last}]` : String(last);
+}
+
+export const quotedList = (words: readonly unknown[]): string => words.map(String).join(", ");
+
+export function faultsOfIssue(issue: Issue, context: IssueContext): Fault[] {
+  const { yaml } = context;
+  const { path } = issue;
+  switch (issue.code) {
+    case "unrecognized_keys":
+      return issue.keys.map((key) => unknownKey([...path, key], key, context));
+    case "invalid_type":
+      return [wrongType(path, issue.expected, context)];
+    case "invalid_value":
+      return [wrongWord(path, issue.values, context)];
+    case "invalid_union":
+      return [wrongVariant(issue, context)];
+    case "too_small":
+    case "too_big":
+      return [outOfBounds(issue, context)];
+    case "invalid_key":
+      return [
+        yaml.fault(path, `the name \`${labelOf(path)}\` ${issue.issues[0]?.message ?? "is not allowed"}`, {
+          part: "key",
+        }),
+      ];
+    case "custom":
+      return [custom(issue, context)];
+    default:
+      return [yaml.fault(path, sentence(path, issue.message), variableHint(path, context))];
+  }
+}
+
+const sentence = (path: Path, message: string): string =>
+  /^(must|needs|can)\b/.test(message) ? `\`${labelOf(path)}\` ${message}` : message;
+
+function unknownKey(path: Path, key: string, { yaml, value }: IssueContext): Fault {
+  // What follows a misspelt key may be a secret.
+  yaml.hide(path);
+  const parent = path.slice(0, -1);
+  const keys = allowedKeys(schemaAt(parent, value), valueAt(value, parent)) ?? [];
+  const suggestion = closest(key, keys);
+  return yaml.fault(path, `unknown key \`${key}\``, {
+    part: "key",
+    allowed: quotedList(keys),
+    ...(suggestion === undefined ? {} : { suggestion }),
+  });
+}
+
+const typeNames: Readonly<Record<string, string>> = {
+  string: "a text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+  object: "a section with keys",
+  record: "a section with keys",
+};
+
+function wrongType(path: Path, expected: string, context: IssueContext): Fault {
+  const { yaml, value } = context;
+  const actual = valueAt(value, path);
+  const wanted = typeNames[expected] ?? expected;
+  if (actual === undefined) {
+    const about = schemaAt(path, value)?.description;
+    return yaml.fault(path, `\`${labelOf(path)}\` is missing`, about === undefined ? {} : { allowed: about });
+  }
+  if (actual === null) return yaml.fault(path, `\`${labelOf(path)}\` has no value; it must be ${wanted}`);
+  const what = Array.isArray(actual) ? "a list" : (typeNames[typeof actual] ?? typeof actual);
+  const quote = wanted === "a text" && typeof actual === "number" ? { fix: "Put it in quotes." } : {};
+  const how = what === wanted || (expected === "int" && what === "a number") ? "" : `, not ${what}`;
+  return yaml.fault(path, `\`${labelOf(path)}\` must be ${wanted}${how}`, {
+    ...quote,
+    ...variableHint(path, context),
+  });
+}
+
+function wrongWord(path: Path, allowed: readonly unknown[], context: IssueContext): Fault {
+  const { yaml, value } = context;
+  if (valueAt(value, path) === undefined)
+    return yaml.fault(path, `\`${labelOf(path)}\` is missing`, { allowed: quotedList(allowed) });
+  const word = spoken(path, context);
+  const suggestion = word === null ? undefined : closest(word, allowed.map(String));
+  return yaml.fault(path, `\`${labelOf(path)}\` is not one of the allowed values`, {
+    allowed: quotedList(allowed),
+    ...(suggestion === undefined ? {} : { suggestion }),
+    ...variableHint(path, context),
+  });
+}
+
+function wrongVariant(issue: Issue & { code: "invalid_union" }, context: IssueContext): Fault {
+  const { yaml, value } = context;
+  const { path } = issue;
+  const parent = path.at(-1) === "type" ? schemaAt(path.slice(0, -1), value) : null;
+  const types = (parent?.oneOf ?? [])
+    .map((one) => one.properties?.["type"]?.const)
+    .filter((one) => one !== undefined);
+  if (types.length > 0) return wrongWord(path, types, context);
+  return yaml.fault(
+    path,
+    `\`${labelOf(path)}\` must be a text or a whole number`,
+    variableHint(path, context),
+  );
+}
+
+function outOfBounds(issue: Issue & { code: "too_small" | "too_big" }, context: IssueContext): Fault {
+  const { yaml, value } = context;
+  const { path } = issue;
+  const node = schemaAt(path, value);
+  if (issue.origin === "number" || issue.origin === "int")
+    return yaml.fault(path, `\`${labelOf(path)}\` must be ${bounds(node)}`, variableHint(path, context));
+  const message =
+    issue.code === "too_big"
+      ? `must have at most ${String(issue.maximum)} characters`
+      : issue.message.startsWith("Too")
+        ? "must not be empty"
+        : issue.message;
+  return yaml.fault(path, sentence(path, message), variableHint(path, context));
+}
+
+const bounds = (node: SchemaNode | null): string =>
+  node?.minimum === undefined || node.maximum === undefined
+    ? "a smaller number"
+    : `between ${node.minimum} and ${node.maximum}`;
+
+function custom(issue: Issue & { code: "custom" }, context: IssueContext): Fault {
+  const { part, candidates, word } = issue.params ?? {};
+  const names = Array.isArray(candidates) ? candidates.map(String) : null;
+  const suggestion = names === null ? undefined : closest(String(word), names);
+  return context.yaml.fault(issue.path, sentence(issue.path, issue.message), {
+    ...(part === "key" ? { part } : {}),
+    ...(names === null ? {} : { allowed: quotedList(names) }),
+    ...(suggestion === undefined ? {} : { suggestion }),
+    ...variableHint(issue.path, context),
+  });
+}
+
+/** A value out of the environment is never repeated: it may be a secret that went into the wrong variable. */
+function variableHint(path: Path, { origins }: IssueContext): { fix?: string } {
+  const names = origins.get(pathKey(path))?.names ?? [];
+  return names.length === 0
+    ? {}
+    : { fix: `The value comes from ${quotedList(names)}; correct it in the environment.` };
+}
+
+/** What the file itself says at this place; null when it comes out of a variable or is no text. */
+export function spoken(
+  path: Path,
+  { value, origins }: Pick<IssueContext, "value" | "origins">,
+): string | null {
+  const here = valueAt(value, path);
+  return typeof here === "string" && !origins.has(pathKey(path)) ? here : null;
+}
