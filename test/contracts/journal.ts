@@ -1,0 +1,616 @@
+/** What every journal must do. Run against each implementation. */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Action, ActionStatus } from "../../src/domain/action.ts";
+import { actionKey } from "../../src/domain/action.ts";
+import { LeaseLost } from "../../src/domain/errors.ts";
+import { hashJson } from "../../src/domain/json.ts";
+import type {
+  AcceptRequest,
+  Changes,
+  Claim,
+  Journal,
+  NewRun,
+  Reads,
+  State,
+  Verdict,
+} from "../../src/domain/ports.ts";
+import type { StepRecord } from "../../src/domain/step.ts";
+import { createIds } from "../../src/resilience/ids.ts";
+import { manualClock } from "../support/clock.ts";
+import type { ManualClock } from "../support/clock.ts";
+
+export interface OpenJournal {
+  readonly journal: Journal;
+  readonly reads: Reads;
+  readonly state: State;
+  readonly changes: Changes;
+}
+
+export function journalContract(
+  name: string,
+  open: (clock: ManualClock) => Promise<OpenJournal>,
+  clean: () => Promise<void>,
+): void {
+  describe(`journal: ${name}`, () => {
+    let clock: ManualClock;
+    let ids: ReturnType<typeof createIds>;
+    let on: OpenJournal;
+    beforeEach(async () => {
+      clock = manualClock();
+      ids = createIds(clock);
+      on = await open(clock);
+    });
+    afterEach(async () => {
+      await on.journal.close();
+      await clean();
+    });
+
+    const run = (over: Partial<NewRun> = {}): NewRun => ({
+      id: ids("run"),
+      route: "all",
+      agent: "pr-review",
+      mode: "auto",
+      concurrency: null,
+      configHash: "c",
+      promptHash: null,
+      ...over,
+    });
+    const request = (
+      key: string,
+      runs: NewRun[] = [run()],
+      over: { occurredAt?: number | null } = {},
+    ): AcceptRequest => ({
+      delivery: {
+        id: ids("dlv"),
+        source: "github",
+        receivedAt: clock.now(),
+        remoteAddress: "127.0.0.1",
+        secretIndex: 0,
+      },
+      items: [
+        {
+          event: {
+            id: ids("evt"),
+            source: "github",
+            type: "pull_request.opened",
+            providerId: key,
+            receivedAt: clock.now(),
+            occurredAt: over.occurredAt ?? null,
+            status: "routed",
+            body: Buffer.from(`{"key":"${key}"}`),
+            headers: { "x-github-event": "pull_request" },
+            faults: [],
+          },
+          dedupeKeys: [`id:${key}`],
+          runs,
+        },
+      ],
+    });
+    const accept = async (key: string, runs?: NewRun[], over?: { occurredAt?: number | null }) => {
+      const [item] = await on.journal.accept(request(key, runs, over));
+      if (!item) throw new Error("nothing was accepted");
+      return item;
+    };
+    const claimed = async (id: string): Promise<Claim> => {
+      const claim = await on.journal.claim(id, "test", 60_000);
+      if (!claim) throw new Error(`${id} could not be claimed`);
+      return claim;
+    };
+    const key = (claim: Claim) => ({ run: claim.run.id, fence: claim.fence });
+    const settle = (claim: Claim, verdict: Verdict) => on.journal.settle(key(claim), verdict);
+    const runOf = async (id: string) => {
+      const found = await on.reads.run(id);
+      if (!found) throw new Error(`there is no run ${id}`);
+      return found.run;
+    };
+    const step = (claim: Claim, name: string): StepRecord => ({
+      run: claim.run.id,
+      name,
+      schemaVersion: 1,
+      output: { name },
+      startedAt: clock.now(),
+      endedAt: clock.now(),
+      usage: null,
+    });
+    const action = (claim: Claim, name: string, over: Partial<Action> = {}): Action => ({
+      id: ids("act"),
+      run: claim.run.id,
+      agent: "pr-review",
+      name,
+      kind: "slack.message",
+      subject: "s",
+      key: actionKey("pr-review", name, "s"),
+      status: "planned",
+      input: { text: "hello" },
+      hash: hashJson({ kind: "slack.message", input: { text: "hello" } }),
+      needs: [],
+      ref: null,
+      dryRun: false,
+      reason: null,
+      attempts: 0,
+      intentAt: null,
+      createdAt: clock.now(),
+      updatedAt: clock.now(),
+      ...over,
+    });
+    const planned = async (key_: string, make: (claim: Claim) => Action[]) => {
+      const accepted = await accept(key_);
+      const claim = await claimed(accepted.runs[0] ?? "");
+      const actions = make(claim);
+      await on.journal.recordPlan(key(claim), { step: step(claim, "plan"), actions });
+      return { claim, actions };
+    };
+    const statusOf = async (id: string): Promise<ActionStatus | undefined> =>
+      (await on.reads.action(id))?.status;
+
+    describe("acceptance", () => {
+      it("stores the event with its bytes, its delivery and its runs", async () => {
+        const { event, duplicate, runs } = await accept("a");
+        expect(duplicate).toBe(false);
+        const stored = await on.reads.event(event);
+        expect(Buffer.from(stored?.body ?? []).toString()).toBe('{"key":"a"}');
+        expect(stored).toMatchObject({
+          source: "github",
+          status: "routed",
+          headers: { "x-github-event": "pull_request" },
+        });
+        expect(stored?.deliveries).toMatchObject([{ result: "accepted", secretIndex: 0 }]);
+        expect(stored?.runs.map((one) => one.id)).toEqual(runs);
+      });
+
+      it("answers a second copy with the first event, starts nothing, and records the delivery", async () => {
+        const first = await accept("a");
+        const second = await accept("a");
+        expect(second).toEqual({ event: first.event, duplicate: true, runs: [] });
+        const stored = await on.reads.event(first.event);
+        expect(stored?.deliveries.map((delivery) => delivery.result)).toEqual(["accepted", "duplicate"]);
+        expect(stored?.runs).toHaveLength(1);
+      });
+
+      it("keeps one of two copies that arrive at the same moment", async () => {
+        const both = await Promise.all([accept("a"), accept("a")]);
+        expect(both.filter((item) => item.duplicate)).toHaveLength(1);
+        expect(new Set(both.map((item) => item.event)).size).toBe(1);
+      });
+
+      it("treats any known dedupe key as a duplicate", async () => {
+        const first = request("a");
+        const [item] = first.items;
+        if (!item) throw new Error("no item");
+        await on.journal.accept({ ...first, items: [{ ...item, dedupeKeys: ["id:a", "body:1"] }] });
+        const second = request("b");
+        const [other] = second.items;
+        if (!other) throw new Error("no item");
+        const [answer] = await on.journal.accept({
+          ...second,
+          items: [{ ...other, dedupeKeys: ["id:b", "body:1"] }],
+        });
+        expect(answer).toMatchObject({ duplicate: true, event: item.event.id });
+      });
+
+      it("stores a batch whole or not at all", async () => {
+        const broken = request("b").items.map((one) => ({ ...one, runs: [run({ id: "run_same" })] }));
+        const good = request("a").items.map((one) => ({ ...one, runs: [run({ id: "run_same" })] }));
+        await expect(on.journal.accept({ delivery: null, items: [...good, ...broken] })).rejects.toThrow();
+        expect((await on.reads.events({ limit: 10 })).items).toEqual([]);
+        expect((await accept("a")).duplicate).toBe(false);
+      });
+
+      it("moves a cursor with the items, and stores neither when someone else moved it", async () => {
+        const cursor = { key: "inbox", value: "100", expected: 0 };
+        await on.journal.accept({ ...request("a"), cursor });
+        expect(await on.state.get("cursor", "inbox")).toEqual({ value: "100", version: 1 });
+        await expect(on.journal.accept({ ...request("b"), cursor })).rejects.toThrow("moved by someone else");
+        expect((await on.reads.events({ limit: 10 })).items).toHaveLength(1);
+        await on.journal.accept({ ...request("b"), cursor: { ...cursor, value: "200", expected: 1 } });
+        expect(await on.state.get("cursor", "inbox")).toEqual({ value: "200", version: 2 });
+      });
+
+      it("tells of changes after they are stored", async () => {
+        const told: string[] = [];
+        const stop = on.changes.subscribe((change) => told.push(change.kind));
+        await accept("a");
+        expect(told).toEqual(["event", "run"]);
+        stop();
+        await accept("b");
+        expect(told).toHaveLength(2);
+      });
+    });
+
+    describe("superseding", () => {
+      const superseding = () => [run({ concurrency: { key: "pr1", limit: 1, supersede: true } })];
+      it("cancels the waiting run of an older event", async () => {
+        const older = await accept("a", superseding(), { occurredAt: 1_000 });
+        const newer = await accept("b", superseding(), { occurredAt: 2_000 });
+        expect((await runOf(older.runs[0] ?? "")).status).toBe("cancelled");
+        expect((await runOf(newer.runs[0] ?? "")).status).toBe("queued");
+      });
+
+      it("cancels a late older event itself", async () => {
+        const newer = await accept("a", superseding(), { occurredAt: 2_000 });
+        const late = await accept("b", superseding(), { occurredAt: 1_000 });
+        expect(await runOf(late.runs[0] ?? "")).toMatchObject({
+          status: "cancelled",
+          reason: expect.stringContaining("newer event"),
+        });
+        expect((await runOf(newer.runs[0] ?? "")).status).toBe("queued");
+      });
+
+      it("leaves a run that is at work", async () => {
+        const older = await accept("a", superseding(), { occurredAt: 1_000 });
+        await claimed(older.runs[0] ?? "");
+        await accept("b", superseding(), { occurredAt: 2_000 });
+        expect((await runOf(older.runs[0] ?? "")).status).toBe("running");
+      });
+    });
+
+    describe("claims", () => {
+      it("gives a run to one worker only", async () => {
+        const { runs } = await accept("a");
+        const claims = await Promise.all([1, 2, 3].map(() => on.journal.claim(runs[0] ?? "", "w", 60_000)));
+        expect(claims.filter((claim) => claim !== null)).toHaveLength(1);
+      });
+
+      it("gives a run whose lease ran out to the next, with a higher fence, and refuses the first one's writes", async () => {
+        const { runs } = await accept("a");
+        const first = await claimed(runs[0] ?? "");
+        await clock.advance(60_000);
+        expect(await on.journal.dueRuns(10)).toEqual(runs);
+        const second = await claimed(runs[0] ?? "");
+        expect(second.fence).toBe(first.fence + 1);
+        expect(second.crashes).toBe(1);
+        await expect(on.journal.recordStep(key(first), step(first, "gather"))).rejects.toThrow(LeaseLost);
+        await expect(settle(first, { kind: "done", summary: "" })).rejects.toThrow(LeaseLost);
+        await on.journal.recordStep(key(second), step(second, "gather"));
+        expect(await on.journal.steps(runs[0] ?? "")).toHaveLength(1);
+      });
+
+      it("keeps an extended lease", async () => {
+        const { runs } = await accept("a");
+        const claim = await claimed(runs[0] ?? "");
+        await clock.advance(50_000);
+        await on.journal.extendLease(key(claim), 60_000);
+        await clock.advance(50_000);
+        expect(await on.journal.claim(runs[0] ?? "", "other", 60_000)).toBeNull();
+      });
+
+      it("frees orphans at once", async () => {
+        const { runs } = await accept("a");
+        await claimed(runs[0] ?? "");
+        expect(await on.journal.dueRuns(10)).toEqual([]);
+        expect(await on.journal.releaseOrphans()).toBe(1);
+        expect(await on.journal.dueRuns(10)).toEqual(runs);
+      });
+
+      it("serialises runs of one concurrency key in their order", async () => {
+        const concurrency = { key: "pr1", limit: 1, supersede: false };
+        const first = (await accept("a", [run({ concurrency })])).runs[0] ?? "";
+        const second = (await accept("b", [run({ concurrency })])).runs[0] ?? "";
+        const other =
+          (await accept("c", [run({ concurrency: { ...concurrency, key: "pr2" } })])).runs[0] ?? "";
+        expect(await on.journal.claim(second, "w", 60_000)).toBeNull();
+        expect(new Set(await on.journal.dueRuns(10))).toEqual(new Set([first, other]));
+        const claim = await claimed(first);
+        expect(await on.journal.claim(second, "w", 60_000)).toBeNull();
+        await settle(claim, { kind: "done", summary: "" });
+        expect(await on.journal.claim(second, "w", 60_000)).not.toBeNull();
+      });
+
+      it("keeps the key while parked, and releases it while a person is awaited", async () => {
+        const concurrency = { key: "pr1", limit: 1, supersede: false };
+        const first = (await accept("a", [run({ concurrency })])).runs[0] ?? "";
+        const second = (await accept("b", [run({ concurrency })])).runs[0] ?? "";
+        await settle(await claimed(first), {
+          kind: "parkUntil",
+          until: clock.now() + 1_000,
+          reason: "r",
+          service: "github",
+          giveBack: 0,
+        });
+        expect(await on.journal.claim(second, "w", 60_000)).toBeNull();
+        await clock.advance(1_000);
+        const again = await claimed(first);
+        await on.journal.recordPlan(key(again), {
+          step: step(again, "plan"),
+          actions: [action(again, "a", { status: "awaiting_review" })],
+        });
+        await settle(again, { kind: "awaitReview", reason: "r" });
+        expect(await on.journal.claim(second, "w", 60_000)).not.toBeNull();
+      });
+    });
+
+    describe("verdicts", () => {
+      it("counts an attempt for a retry and none for parking, and gives a streak back", async () => {
+        const id = (await accept("a")).runs[0] ?? "";
+        for (const attempt of [1, 2]) {
+          await settle(await claimed(id), {
+            kind: "retryAt",
+            at: clock.now() + 1_000,
+            reason: "503",
+            service: "github",
+          });
+          expect(await runOf(id)).toMatchObject({
+            status: "waiting",
+            attempts: attempt,
+            streak: { service: "github", count: attempt },
+          });
+          expect(await on.journal.nextDue()).toBe(clock.now() + 1_000);
+          await clock.advance(1_000);
+        }
+        await settle(await claimed(id), {
+          kind: "parkUntil",
+          until: clock.now() + 5_000,
+          reason: "open",
+          service: "github",
+          giveBack: 2,
+        });
+        expect(await runOf(id)).toMatchObject({
+          status: "waiting",
+          attempts: 0,
+          streak: null,
+          waitingFor: { kind: "service", service: "github", reason: "open" },
+          parkedSince: clock.now(),
+        });
+        expect(await on.journal.parkedFor("github")).toBe(1);
+      });
+
+      it("ends a run for good", async () => {
+        const id = (await accept("a")).runs[0] ?? "";
+        await settle(await claimed(id), { kind: "dead", reason: "gone" });
+        expect(await runOf(id)).toMatchObject({ status: "dead", reason: "gone", attempts: 1 });
+        expect(await on.journal.claim(id, "w", 60_000)).toBeNull();
+        await expect(on.journal.cancel(id, "x")).rejects.toMatchObject({ code: "wrong_state" });
+      });
+
+      it("tells who decided", async () => {
+        const id = (await accept("a")).runs[0] ?? "";
+        const claim = await claimed(id);
+        await on.journal.recordDecision(key(claim), step(claim, "decide"), "rules", "no model");
+        expect(await settle(claim, { kind: "done", summary: "ok" })).toBe("rules");
+        expect(await runOf(id)).toMatchObject({
+          decidedBy: "rules",
+          decidedWhy: "no model",
+          attempts: 1,
+          reason: "ok",
+        });
+      });
+    });
+
+    describe("actions", () => {
+      it("begins an action under its key and remembers the intent", async () => {
+        const { claim, actions } = await planned("a", (of) => [action(of, "post")]);
+        const id = actions[0]?.id ?? "";
+        expect(await on.journal.beginAction(key(claim), id)).toEqual({ go: true });
+        expect(await on.reads.action(id)).toMatchObject({
+          status: "executing",
+          attempts: 1,
+          intentAt: clock.now(),
+        });
+        await on.journal.endAction(key(claim), id, { status: "done", ref: { id: "1" } });
+        expect(await on.reads.action(id)).toMatchObject({ status: "done", ref: { id: "1" } });
+      });
+
+      it("refuses a second action with the same key, and says whether its payload is the same", async () => {
+        const first = await planned("a", (of) => [action(of, "post")]);
+        const id = first.actions[0]?.id ?? "";
+        await on.journal.beginAction(key(first.claim), id);
+        await on.journal.endAction(key(first.claim), id, { status: "done", ref: { id: "1" } });
+        const second = await planned("b", (of) => [action(of, "post")]);
+        expect(await on.journal.beginAction(key(second.claim), second.actions[0]?.id ?? "")).toMatchObject({
+          go: false,
+          samePayload: true,
+          holder: { id, ref: { id: "1" } },
+        });
+        const third = await planned("c", (of) => [action(of, "post", { hash: "other" })]);
+        expect(await on.journal.beginAction(key(third.claim), third.actions[0]?.id ?? "")).toMatchObject({
+          go: false,
+          samePayload: false,
+        });
+      });
+
+      it("gives the key back when there was certainly no effect, and not for a dry run's sake", async () => {
+        const first = await planned("a", (of) => [action(of, "post"), action(of, "dry")]);
+        const [post, dry] = first.actions;
+        await on.journal.beginAction(key(first.claim), post?.id ?? "");
+        await on.journal.endAction(key(first.claim), post?.id ?? "", {
+          status: "planned",
+          reason: "refused",
+        });
+        await on.journal.endAction(key(first.claim), dry?.id ?? "", {
+          status: "done",
+          dryRun: true,
+          ref: {},
+        });
+        const second = await planned("b", (of) => [action(of, "post"), action(of, "dry")]);
+        for (const other of second.actions)
+          expect(await on.journal.beginAction(key(second.claim), other.id)).toEqual({ go: true });
+      });
+
+      it("lets an outcome that was looked up be taken over", async () => {
+        const first = await planned("a", (of) => [action(of, "post")]);
+        const holder = first.actions[0]?.id ?? "";
+        await on.journal.beginAction(key(first.claim), holder);
+        await settle(first.claim, { kind: "dead", reason: "gone" });
+        expect(await statusOf(holder)).toBe("uncertain");
+        const second = await planned("b", (of) => [action(of, "post")]);
+        const id = second.actions[0]?.id ?? "";
+        expect(await on.journal.beginAction(key(second.claim), id)).toMatchObject({
+          go: false,
+          holder: { status: "uncertain" },
+        });
+        expect(await on.journal.beginAction(key(second.claim), id, holder)).toEqual({ go: true });
+      });
+
+      it("refuses illegal transitions", async () => {
+        const { claim, actions } = await planned("a", (of) => [action(of, "post")]);
+        const id = actions[0]?.id ?? "";
+        await on.journal.beginAction(key(claim), id);
+        await on.journal.endAction(key(claim), id, { status: "done", ref: {} });
+        await expect(on.journal.endAction(key(claim), id, { status: "planned" })).rejects.toThrow(
+          "can't become planned",
+        );
+        await expect(on.journal.beginAction(key(claim), id)).rejects.toThrow("can't become executing");
+      });
+
+      it("skips what a finished run had not begun", async () => {
+        const { claim, actions } = await planned("a", (of) => [action(of, "post")]);
+        await settle(claim, { kind: "cancelled", reason: "the pull request was closed" });
+        expect(await on.reads.action(actions[0]?.id ?? "")).toMatchObject({
+          status: "skipped",
+          reason: expect.stringContaining("closed"),
+        });
+      });
+    });
+
+    describe("reviews", () => {
+      const held = async () => {
+        const made = await planned("a", (of) => [
+          action(of, "coupon", { status: "awaiting_review" }),
+          action(of, "mail", { status: "awaiting_review", needs: ["coupon"] }),
+        ]);
+        await settle(made.claim, { kind: "awaitReview", reason: "2 actions wait" });
+        const [coupon, mail] = made.actions;
+        if (!coupon || !mail) throw new Error("nothing is held");
+        return { ...made, coupon, mail, id: made.claim.run.id };
+      };
+
+      it("puts the run back to work when an action is approved as it was shown", async () => {
+        const { coupon, id } = await held();
+        expect(await runOf(id)).toMatchObject({
+          status: "awaiting_review",
+          waitingFor: { kind: "person", until: null },
+        });
+        expect(await on.journal.approve(coupon.id, coupon.hash, null, "ann")).toEqual({
+          run: id,
+          queued: true,
+        });
+        expect(await statusOf(coupon.id)).toBe("planned");
+        expect(await on.journal.dueRuns(10)).toEqual([id]);
+      });
+
+      it("refuses an approval of what has changed, and one that was given already", async () => {
+        const { coupon } = await held();
+        await expect(on.journal.approve(coupon.id, "stale", null, "ann")).rejects.toMatchObject({
+          code: "stale_hash",
+        });
+        await on.journal.approve(coupon.id, coupon.hash, null, "ann");
+        await expect(on.journal.approve(coupon.id, coupon.hash, null, "ann")).rejects.toMatchObject({
+          code: "wrong_state",
+        });
+        await expect(on.journal.approve("act_none", coupon.hash, null, "ann")).rejects.toMatchObject({
+          code: "not_found",
+        });
+      });
+
+      it("takes an edit, which changes the hash", async () => {
+        const { coupon } = await held();
+        await on.journal.approve(coupon.id, coupon.hash, { text: "better" }, "ann");
+        const edited = await on.reads.action(coupon.id);
+        expect(edited).toMatchObject({ input: { text: "better" } });
+        expect(edited?.hash).not.toBe(coupon.hash);
+      });
+
+      it("skips the dependents of a rejected action and lets the run end", async () => {
+        const { coupon, mail, id } = await held();
+        expect(await on.journal.reject(coupon.id, "too generous", "ann")).toEqual({ run: id, queued: true });
+        expect(await statusOf(mail.id)).toBe("skipped");
+        const claim = await claimed(id);
+        await settle(claim, { kind: "rejected", reason: "too generous" });
+        expect((await runOf(id)).status).toBe("rejected");
+      });
+
+      it("goes on at once when an approval came while the run was under way, and waits when it could not act on it", async () => {
+        const { coupon, mail, id } = await held();
+        await on.journal.approve(mail.id, mail.hash, null, "ann");
+        const claim = await claimed(id);
+        await settle(claim, { kind: "awaitReview", reason: "the coupon waits" });
+        expect((await runOf(id)).status).toBe("awaiting_review");
+        await on.journal.approve(coupon.id, coupon.hash, null, "ann");
+        const again = await claimed(id);
+        await settle(again, { kind: "awaitReview", reason: "not seen yet" });
+        expect((await runOf(id)).status).toBe("queued");
+      });
+    });
+
+    describe("replays", () => {
+      it("starts new runs of a stored event, and keeps (event, agent) unique otherwise", async () => {
+        const { event, runs } = await accept("a");
+        const again = run();
+        expect(await on.journal.replay({ event, runs: [again] })).toEqual([again.id]);
+        expect((await on.reads.event(event))?.runs.map((one) => [one.id, one.generation])).toEqual([
+          [runs[0], 0],
+          [again.id, 1],
+        ]);
+      });
+    });
+
+    describe("state", () => {
+      it("is changed by compare-and-set only", async () => {
+        expect(await on.state.put("breaker", "github", { state: "open" }, 0)).toBe(true);
+        expect(await on.state.put("breaker", "github", { state: "closed" }, 0)).toBe(false);
+        expect(await on.state.put("breaker", "github", { state: "closed" }, 1)).toBe(true);
+        expect(await on.state.list("breaker")).toEqual([
+          { key: "github", value: { state: "closed" }, version: 2 },
+        ]);
+        expect(await on.state.get("pause", "github")).toBeNull();
+      });
+    });
+
+    describe("reads", () => {
+      it("pages newest first while new rows come in", async () => {
+        const events: string[] = [];
+        for (const name of ["a", "b", "c"]) {
+          await clock.advance(1);
+          events.unshift((await accept(name)).event);
+        }
+        const first = await on.reads.events({ limit: 2 });
+        expect(first.items.map((item) => item.id)).toEqual(events.slice(0, 2));
+        await accept("d");
+        const second = await on.reads.events({ limit: 2, cursor: first.next ?? "" });
+        expect(second.items.map((item) => item.id)).toEqual(events.slice(2));
+        expect(second.next).toBeNull();
+      });
+
+      it("filters by every field of a query", async () => {
+        await accept("a");
+        await clock.advance(1_000);
+        const { runs } = await accept("b", [run({ agent: "email-triage" })]);
+        expect((await on.reads.runs({ limit: 5, agent: "email-triage" })).items.map((one) => one.id)).toEqual(
+          runs,
+        );
+        expect((await on.reads.runs({ limit: 5, source: "github" })).items).toHaveLength(2);
+        expect((await on.reads.events({ limit: 5, since: clock.now() })).items).toHaveLength(1);
+        expect((await on.reads.events({ limit: 5, until: clock.now() })).items).toHaveLength(1);
+        expect((await on.reads.events({ limit: 5, type: "push" })).items).toEqual([]);
+        expect(await on.reads.overview()).toMatchObject({
+          events: { routed: 2 },
+          runs: { queued: 2 },
+          oldestDueAt: clock.now() - 1_000,
+        });
+        expect(await on.reads.sourceActivity()).toEqual([
+          { source: "github", events: 2, lastEventAt: clock.now() },
+        ]);
+      });
+    });
+
+    describe("retention", () => {
+      it("erases the content of finished events and keeps what makes things happen once", async () => {
+        const { claim, actions } = await planned("a", (of) => [action(of, "post")]);
+        await on.journal.beginAction(key(claim), actions[0]?.id ?? "");
+        await on.journal.endAction(key(claim), actions[0]?.id ?? "", { status: "done", ref: { id: "1" } });
+        await settle(claim, { kind: "done", summary: "" });
+        const open = await accept("open");
+        await clock.advance(1_000);
+        expect(await on.journal.eraseContent(clock.now(), 100)).toBe(1);
+        expect((await on.reads.event(claim.event.id))?.body).toHaveLength(0);
+        expect((await on.reads.run(claim.run.id))?.steps[0]?.output).toBeNull();
+        expect((await on.reads.event(open.event))?.body).not.toHaveLength(0);
+        expect((await accept("a")).duplicate).toBe(true);
+        const replayed = await planned("z", (of) => [action(of, "post")]);
+        expect(
+          await on.journal.beginAction(key(replayed.claim), replayed.actions[0]?.id ?? ""),
+        ).toMatchObject({ go: false });
+      });
+    });
+  });
+}
