@@ -1,0 +1,136 @@
+import { Rejection } from "../domain/errors.ts";
+import { sha256 } from "../domain/json.ts";
+import type { JsonObject } from "../domain/json.ts";
+import type { Identified, RawRequest, Source } from "../domain/source.ts";
+import { digestFromHex, matchingSecret, signingKeys } from "./hmac.ts";
+import type { SigningKey } from "./hmac.ts";
+import { isLine, objectAt, parseObject, requiredId, timeOf } from "./payload.ts";
+
+export interface GithubOptions {
+  readonly name: string;
+  /** Webhook secrets, the current one first; unset ones are dropped. GitHub signs with one: list old and new to rotate. */
+  readonly secrets: readonly string[];
+}
+
+/** GitHub never sends more. */
+const maxBodyBytes = 25_000_000;
+
+/** GitHub's webhooks: https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries */
+export function github({ name, secrets }: GithubOptions): Source {
+  const keys = signingKeys(secrets);
+  return {
+    name,
+    type: "github",
+    active: keys.length > 0,
+    maxBodyBytes,
+    keptHeaders: [
+      "content-type",
+      "user-agent",
+      "x-github-delivery",
+      "x-github-event",
+      "x-github-hook-id",
+      "x-github-hook-installation-target-id",
+      "x-github-hook-installation-target-type",
+    ],
+    verify: ({ headers, body }) => ({
+      secretIndex: matchGithubSignature(headers["x-hub-signature-256"], body, keys),
+    }),
+    identify,
+  };
+}
+
+/**
+ * Checks `X-Hub-Signature-256: sha256=<hex>` over the body and gives the place of the secret that matched. The SHA-1
+ * header is never looked at. Throws Rejection 401.
+ */
+export function matchGithubSignature(
+  header: string | undefined,
+  body: Buffer,
+  keys: readonly SigningKey[],
+): number {
+  if (header === undefined || header === "") {
+    throw new Rejection(
+      401,
+      "signature_missing",
+      "the X-Hub-Signature-256 header is missing; set a secret on the webhook",
+    );
+  }
+  const digest = header.startsWith("sha256=") ? digestFromHex(header.slice("sha256=".length)) : null;
+  if (!digest) {
+    throw new Rejection(
+      401,
+      "signature_malformed",
+      "X-Hub-Signature-256 must read sha256=<64 lower-case hex digits>",
+    );
+  }
+  const secretIndex = matchingSecret(keys, [body], [digest]);
+  if (secretIndex === null) {
+    throw new Rejection(
+      401,
+      "signature_mismatch",
+      "X-Hub-Signature-256 does not fit the body under a configured secret; " +
+        "use the webhook's own secret, and let nothing on the way change the body",
+    );
+  }
+  return secretIndex;
+}
+
+function identify(request: RawRequest): Identified[] {
+  const delivery = requiredId(request.headers["x-github-delivery"], "the X-GitHub-Delivery header");
+  const event = requiredId(request.headers["x-github-event"], "the X-GitHub-Event header");
+  const body = jsonBytes(request);
+  const payload = parseObject(body);
+  const action = payload["action"];
+  return [
+    {
+      providerId: delivery,
+      type: isLine(action) ? `${event}.${action}` : event,
+      occurredAt: occurredAt(payload),
+      // The delivery id is not signed: a captured request under a fresh id would otherwise be an event of its own.
+      dedupeKeys: [`id:${delivery}`, `body:${sha256(body)}`],
+      body,
+      payload,
+    },
+  ];
+}
+
+/**
+ * The event as JSON. A webhook of content type `application/x-www-form-urlencoded` carries it in the field `payload`.
+ * Every other content type is read as JSON: the signature vouches for the bytes, not for their label.
+ */
+function jsonBytes({ headers, body }: RawRequest): Buffer {
+  if (!/^application\/x-www-form-urlencoded\b/i.test(headers["content-type"] ?? "")) return body;
+  const fields = body
+    .toString("latin1")
+    .split("&")
+    .filter((field) => field.startsWith("payload="));
+  const [field] = fields;
+  if (field === undefined || fields.length > 1 || !/^[\x21-\x7e]*$/.test(field)) {
+    throw new Rejection(
+      400,
+      "malformed_form",
+      "the form must have exactly one field `payload`, percent-encoded",
+    );
+  }
+  try {
+    return Buffer.from(decodeURIComponent(field.slice("payload=".length).replaceAll("+", " ")), "utf8");
+  } catch {
+    throw new Rejection(400, "malformed_form", "the field `payload` is not percent-encoded UTF-8");
+  }
+}
+
+/**
+ * When it happened by GitHub's clock; orders superseding. For a push that is `pushed_at`: a commit's own timestamp is
+ * set by its author, and one in the far future would make every later push look old.
+ */
+function occurredAt(payload: JsonObject): number | null {
+  return (
+    timeOf(objectAt(payload, "pull_request")?.["updated_at"]) ??
+    timeOf(payload["head_commit"] === undefined ? null : objectAt(payload, "repository")?.["pushed_at"]) ??
+    timeOf(objectAt(payload, "head_commit")?.["timestamp"]) ??
+    timeOf(objectAt(payload, "comment")?.["updated_at"]) ??
+    timeOf(objectAt(payload, "issue")?.["updated_at"]) ??
+    timeOf(payload["updated_at"]) ??
+    timeOf(payload["created_at"])
+  );
+}

@@ -1,0 +1,84 @@
+/** Reading an authentic body: once, strictly, and only as far as it is used. All faults are Rejection 400. */
+import { Rejection } from "../domain/errors.ts";
+import type { Json, JsonObject } from "../domain/json.ts";
+import { isObject } from "../domain/json.ts";
+
+/** Vendors nest a dozen levels. Code that walks a payload recurses; a body of a million brackets must not reach it. */
+const maxDepth = 64;
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+const malformed = (message: string): Rejection => new Rejection(400, "malformed_json", message);
+
+/** The object in a JSON body. Valid UTF-8, an object at the root, at most 64 levels deep. */
+export function parseObject(body: Uint8Array): JsonObject {
+  if (!isShallow(body)) throw malformed(`the body is nested deeper than ${maxDepth} levels`);
+  let value: Json;
+  try {
+    value = JSON.parse(utf8.decode(body)) as Json;
+  } catch {
+    // The parser's own message quotes the body, which may hold personal data.
+    throw malformed("the body is not valid JSON in UTF-8; send one JSON object");
+  }
+  if (!isObject(value)) throw malformed("the body is valid JSON but no object; send one JSON object");
+  return value;
+}
+
+/** Counts brackets outside strings, before anything is built from them. */
+function isShallow(body: Uint8Array): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let at = 0; at < body.length; at += 1) {
+    const byte = body[at];
+    if (inString) {
+      if (byte === 0x5c) at += 1;
+      else if (byte === 0x22) inString = false;
+    } else if (byte === 0x22) inString = true;
+    else if (byte === 0x7b || byte === 0x5b) {
+      depth += 1;
+      if (depth > maxDepth) return false;
+    } else if (byte === 0x7d || byte === 0x5d) depth -= 1;
+  }
+  return true;
+}
+
+const maxIdLength = 200;
+const visible = /^[\x21-\x7e]+$/;
+/** Control characters: NUL can't be stored as text by every database, the others only confuse a log. */
+// eslint-disable-next-line no-control-regex
+const controls = /[\u0000-\u001f\u007f]/;
+
+/** An id that can be stored and compared: visible ASCII, at most 200 characters. */
+export const isId = (value: unknown): value is string =>
+  typeof value === "string" && value.length <= maxIdLength && visible.test(value);
+
+/** One line of text, at most 200 characters. */
+export const isLine = (value: unknown): value is string =>
+  typeof value === "string" && value !== "" && value.length <= maxIdLength && !controls.test(value);
+
+/** The id at `field`; `what` names it for people. */
+export function requiredId(value: unknown, what: string): string {
+  if (isId(value)) return value;
+  throw new Rejection(
+    400,
+    "malformed_event",
+    `${what} is missing or unusable; it must be 1 to ${maxIdLength} visible ASCII characters`,
+  );
+}
+
+/** The object at `path`, or null when anything on the way is not an object. */
+export function objectAt(root: JsonObject, ...path: string[]): JsonObject | null {
+  let at: JsonObject = root;
+  for (const field of path) {
+    const next = Object.hasOwn(at, field) ? at[field] : undefined;
+    if (next === undefined || !isObject(next)) return null;
+    at = next;
+  }
+  return at;
+}
+
+/** Milliseconds since the epoch of an ISO 8601 text or of a number of seconds; null for anything else. */
+export function timeOf(value: unknown): number | null {
+  const at =
+    typeof value === "number" ? value * 1000 : typeof value === "string" ? Date.parse(value) : Number.NaN;
+  return Number.isSafeInteger(at) && at > 0 ? at : null;
+}
