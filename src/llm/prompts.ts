@@ -1,0 +1,247 @@
+/** Prompts as files: one YAML per agent with its model, texts, examples, rules and policy; all faults at once. */
+import { readFile, readdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { z } from "zod";
+import type { AgentDefinition } from "../domain/agent.ts";
+import { hashJson } from "../domain/json.ts";
+import type { Json, JsonObject } from "../domain/json.ts";
+import type { ModelRequest } from "../domain/ports.ts";
+import { faultsOfIssues, faultsOfTemplate, insteadOf } from "./prompt-faults.ts";
+import type { ParseYaml, PromptFault, PromptYaml } from "./prompt-faults.ts";
+import { compile } from "./template.ts";
+import type { Template } from "./template.ts";
+
+export type { ParseYaml, PromptFault, PromptYaml } from "./prompt-faults.ts";
+
+export interface RenderedPrompt {
+  readonly system: string;
+  /** The examples as turns, then the event. */
+  readonly messages: ModelRequest["messages"];
+}
+
+export interface Prompt {
+  readonly agent: string;
+  readonly version: number;
+  readonly description: string | null;
+  /** Names under `models:`. */
+  readonly model: string;
+  readonly fallback: string | null;
+  readonly maxOutputTokens: number;
+  /** `{ ...policy, rules }`, parsed by the agent's policy schema. */
+  readonly policy: unknown;
+  /** SHA-256 of the content: comments and layout do not count. */
+  readonly hash: string;
+  readonly file: string;
+  /** Throws when a variable that the texts use is missing, or a limit of the template engine is passed. */
+  render(variables: JsonObject): RenderedPrompt;
+}
+
+export interface LoadPromptsOptions {
+  /** In order of precedence, per file name: the folder beside the configuration, then the package's. */
+  readonly folders: readonly string[];
+  readonly agents: readonly AgentDefinition[];
+  /** The names under `models:`; with none, prompts may name any, and the rules decide. */
+  readonly models: readonly string[];
+  readonly parseYaml: ParseYaml;
+}
+
+const record = z
+  .record(z.string(), z.unknown())
+  .nullish()
+  .transform((value) => value ?? {});
+
+const PromptFile = z.strictObject({
+  agent: z.string().min(1),
+  version: z.int().min(1),
+  description: z.string().optional(),
+  model: z.string().min(1),
+  fallback: z.string().min(1).nullish(),
+  maxOutputTokens: z.int().min(64).max(64_000).default(4_096),
+  system: z.string().min(1),
+  template: z.string().min(1),
+  examples: z
+    .array(z.strictObject({ variables: z.record(z.string(), z.unknown()), output: z.unknown() }))
+    .nullish()
+    .transform((value) => value ?? []),
+  rules: record,
+  policy: record,
+});
+type PromptFile = z.output<typeof PromptFile>;
+
+/**
+ * Reads every `*.yaml` of the folders; a folder that does not exist is skipped. A file with faults gives no prompt,
+ * and its namesake in a later folder is not taken instead: that would hide the fault.
+ */
+export async function loadPrompts(
+  options: LoadPromptsOptions,
+): Promise<{ prompts: Map<string, Prompt>; faults: PromptFault[] }> {
+  const prompts = new Map<string, Prompt>();
+  const faults: PromptFault[] = [];
+  for (const { file, ours } of await findFiles(options.folders)) {
+    const text = await readFile(file, "utf8");
+    const yaml = options.parseYaml(text, file);
+    const read = yaml.faults.length > 0 ? failed(yaml.faults) : readPrompt(yaml, file, text, options, ours);
+    faults.push(...read.faults);
+    if (read.prompt === null) continue;
+    const other = prompts.get(read.prompt.agent);
+    if (other === undefined) prompts.set(read.prompt.agent, read.prompt);
+    else
+      faults.push(
+        yaml.fault(["agent"], `${read.prompt.agent} has a prompt already, in ${other.file}`, {
+          fix: "Keep one of the two files.",
+        }),
+      );
+  }
+  return { prompts, faults };
+}
+
+/** `ours` marks a file of the last folder, when there are several: the package's, which the user can't correct. */
+async function findFiles(folders: readonly string[]): Promise<{ file: string; ours: boolean }[]> {
+  const distinct = folders.filter(
+    (folder, index) => folders.findIndex((other) => resolve(other) === resolve(folder)) === index,
+  );
+  const found = new Map<string, { file: string; ours: boolean }>();
+  for (const [index, folder] of distinct.entries()) {
+    const ours = distinct.length > 1 && index === distinct.length - 1;
+    for (const name of await yamlFilesIn(folder))
+      if (!found.has(name)) found.set(name, { file: join(folder, name), ours });
+  }
+  return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, file]) => file);
+}
+
+async function yamlFilesIn(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).filter((name) => /^[^.].*\.ya?ml$/.test(name));
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+interface ReadPrompt {
+  readonly faults: readonly PromptFault[];
+  readonly prompt: Prompt | null;
+}
+const failed = (faults: readonly PromptFault[]): ReadPrompt => ({ faults, prompt: null });
+
+function readPrompt(
+  yaml: PromptYaml,
+  file: string,
+  text: string,
+  options: LoadPromptsOptions,
+  ours: boolean,
+): ReadPrompt {
+  const parsed = PromptFile.safeParse(yaml.value);
+  if (!parsed.success)
+    return failed(faultsOfIssues(yaml, parsed.error.issues, (path) => path, Object.keys(PromptFile.shape)));
+  const content = parsed.data;
+  const agent = options.agents.find(({ name }) => name === content.agent);
+  if (agent === undefined) {
+    const names = options.agents.map(({ name }) => name);
+    return failed([
+      yaml.fault(["agent"], `there is no agent "${content.agent}"`, insteadOf(content.agent, names)),
+    ]);
+  }
+  const policy = agent.policy.safeParse({ ...content.policy, rules: content.rules });
+  const compiled = compileTexts(yaml, file, text, content, agent);
+  const faults = [
+    ...(ours ? [] : unknownModels(yaml, content, options.models)),
+    ...compiled.faults,
+    ...(policy.success
+      ? []
+      : faultsOfIssues(yaml, policy.error.issues, (path) =>
+          path[0] === "rules" ? path : ["policy", ...path],
+        )),
+    ...exampleFaults(yaml, content, agent, compiled.texts),
+  ];
+  if (faults.length > 0 || compiled.texts === null || !policy.success) return failed(faults);
+  return { faults, prompt: createPrompt(content, policy.data, file, compiled.texts) };
+}
+
+function unknownModels(yaml: PromptYaml, content: PromptFile, models: readonly string[]): PromptFault[] {
+  if (models.length === 0) return [];
+  return (["model", "fallback"] as const).flatMap((key) => {
+    const name = content[key];
+    if (name == null || models.includes(name)) return [];
+    return [yaml.fault([key], `there is no model "${name}" in the configuration`, insteadOf(name, models))];
+  });
+}
+
+interface Texts {
+  readonly system: Template;
+  readonly template: Template;
+  /** The tags of both: a value may close none of them. */
+  readonly tags: readonly string[];
+}
+
+function compileTexts(
+  yaml: PromptYaml,
+  file: string,
+  text: string,
+  content: PromptFile,
+  agent: AgentDefinition,
+): { texts: Texts | null; faults: PromptFault[] } {
+  const system = compile(content.system, agent.variables);
+  const template = compile(content.template, agent.variables);
+  const faults = [
+    ...faultsOfTemplate(yaml, file, text, "system", content.system, system.faults, agent.variables),
+    ...faultsOfTemplate(yaml, file, text, "template", content.template, template.faults, agent.variables),
+  ];
+  if (system.template === null || template.template === null) return { texts: null, faults };
+  const tags = [...new Set([...system.template.tags, ...template.template.tags])];
+  return { texts: { system: system.template, template: template.template, tags }, faults };
+}
+
+/** An example must be what a model would get and what it may answer: a wrong one teaches wrong answers. */
+function exampleFaults(
+  yaml: PromptYaml,
+  content: PromptFile,
+  agent: AgentDefinition,
+  texts: Texts | null,
+): PromptFault[] {
+  return content.examples.flatMap(({ variables, output }, index) => {
+    const at = ["examples", index] as const;
+    const unknown = Object.keys(variables).filter((name) => !agent.variables.includes(name));
+    const faults = unknown.map((name) =>
+      yaml.fault([...at, "variables", name], `this agent has no variable "${name}"`, {
+        part: "key",
+        ...insteadOf(name, agent.variables),
+      }),
+    );
+    try {
+      texts?.template.fill(variables as JsonObject, texts.tags);
+    } catch (error) {
+      const cause =
+        error instanceof Error ? error.message.replace(/, line:\d+(?:, col:\d+)?$/, "") : "unknown cause";
+      faults.push(
+        yaml.fault([...at, "variables"], `the template can't be filled with this example: ${cause}`),
+      );
+    }
+    const decision = agent.decision.safeParse(output);
+    if (!decision.success)
+      faults.push(...faultsOfIssues(yaml, decision.error.issues, (path) => [...at, "output", ...path]));
+    return faults;
+  });
+}
+
+function createPrompt(content: PromptFile, policy: unknown, file: string, texts: Texts): Prompt {
+  const examples = content.examples.flatMap(({ variables, output }) => [
+    { role: "user", text: texts.template.fill(variables as JsonObject, texts.tags) } as const,
+    { role: "assistant", text: JSON.stringify(output) } as const,
+  ]);
+  return {
+    agent: content.agent,
+    version: content.version,
+    description: content.description ?? null,
+    model: content.model,
+    fallback: content.fallback ?? null,
+    maxOutputTokens: content.maxOutputTokens,
+    policy,
+    hash: hashJson(content as Json),
+    file,
+    render: (variables) => ({
+      system: texts.system.fill(variables, texts.tags),
+      messages: [...examples, { role: "user", text: texts.template.fill(variables, texts.tags) }],
+    }),
+  };
+}

@@ -1,0 +1,122 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createOpenaiModel } from "../../src/llm/openai.ts";
+import { modelContract, requestOf } from "../contracts/model.ts";
+import { manualClock } from "../support/manual-clock.ts";
+import { startModelServer } from "../support/model-server.ts";
+import type { ModelServer } from "../support/model-server.ts";
+
+const completion = (
+  content: string | null,
+  finish = "stop",
+  more: { refusal?: string; usage?: unknown } = {},
+) => ({
+  id: "chatcmpl-1",
+  object: "chat.completion",
+  created: 1,
+  model: "some-model",
+  choices: [
+    {
+      index: 0,
+      finish_reason: finish,
+      logprobs: null,
+      message: { role: "assistant", content, refusal: more.refusal ?? null },
+    },
+  ],
+  usage: "usage" in more ? more.usage : { prompt_tokens: 100, completion_tokens: 20, total_tokens: 120 },
+});
+
+const error = (code: string, message: string) => ({ error: { message, type: code, param: null, code } });
+
+modelContract({
+  provider: "openai",
+  create: createOpenaiModel,
+  baseURL: (server) => `${server}/v1`,
+  path: "/v1/chat/completions",
+  answer: (text) => completion(text),
+  refusal: () => completion(null, "stop", { refusal: "I can't help with that." }),
+  truncated: (text) => completion(text, "length"),
+  error,
+  schemaOf: (body) => {
+    const format = body["response_format"] as { json_schema: { strict: boolean; schema: unknown } };
+    expect(format.json_schema.strict).toBe(true);
+    return format.json_schema.schema;
+  },
+});
+
+describe("a model of openai, in its own terms", () => {
+  let server: ModelServer;
+  const create = () =>
+    createOpenaiModel({
+      name: "fallback",
+      model: "gpt-4o",
+      apiKey: "key-1",
+      baseURL: `${server.url}/v1`,
+      timeoutMs: 30_000,
+      clock: manualClock(),
+    });
+  const formats = () =>
+    server.requests.map(({ body }) => (body["response_format"] as { type: string } | undefined)?.type);
+  beforeAll(async () => {
+    server = await startModelServer();
+  });
+  afterAll(() => server.close());
+  beforeEach(() => {
+    server.requests.length = 0;
+    server.replies.length = 0;
+  });
+
+  it("asks a server that knows no json_schema for plain JSON, with the schema in words, and remembers it", async () => {
+    const unknown = error(
+      "invalid_request_error",
+      "'response_format' of type 'json_schema' is not supported",
+    );
+    server.replies.push(
+      server.json(unknown, 400),
+      server.json(completion("{}")),
+      server.json(completion("{}")),
+    );
+    const model = create();
+    expect(await model.complete(requestOf())).toMatchObject({ text: "{}", stop: "end" });
+    await model.complete(requestOf());
+    expect(formats()).toEqual(["json_schema", "json_object", "json_object"]);
+    const [first] = server.requests[1]?.body["messages"] as { content: string }[];
+    expect(first?.content).toMatch(
+      /^You sort mail\.\n\nAnswer with one JSON object[\s\S]*"enum":\["bug","question"\]/,
+    );
+  });
+
+  it("does not ask again when a 400 is about something else", async () => {
+    server.replies.push(server.json(error("context_length_exceeded", "too many tokens"), 400));
+    await expect(create().complete(requestOf())).rejects.toMatchObject({ kind: "invalid" });
+    expect(formats()).toEqual(["json_schema"]);
+  });
+
+  it("tells no time to wait when the quota is used up, whatever the header says", async () => {
+    server.replies.push(server.json(error("insufficient_quota", "quota"), 429, { "retry-after": "1" }));
+    await expect(create().complete(requestOf())).rejects.toMatchObject({
+      kind: "rate-limited",
+      retryAfterMs: null,
+      message: expect.stringContaining("no credit left") as string,
+    });
+  });
+
+  it("takes the content filter for a refusal", async () => {
+    server.replies.push(server.json(completion(null, "content_filter")));
+    expect(await create().complete(requestOf())).toMatchObject({ stop: "refusal", text: "" });
+  });
+
+  it("prices cached input, and knows no cost where the server reports no usage", async () => {
+    const usage = {
+      prompt_tokens: 10_000,
+      completion_tokens: 1_000,
+      total_tokens: 11_000,
+      prompt_tokens_details: { cached_tokens: 8_000 },
+    };
+    server.replies.push(server.json(completion("{}", "stop", { usage })));
+    server.replies.push(server.json(completion("{}", "stop", { usage: null })));
+    const model = create();
+    // 2,000 at $2.50, 8,000 at $1.25 and 1,000 at $10 per million.
+    expect((await model.complete(requestOf())).usage.costUsd).toBeCloseTo(0.005 + 0.01 + 0.01, 10);
+    expect((await model.complete(requestOf())).usage).toMatchObject({ inputTokens: 0, costUsd: null });
+  });
+});
