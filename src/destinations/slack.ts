@@ -1,0 +1,194 @@
+/** Slack over plain fetch. HTTP 200 with `ok: false` is how it refuses. */
+import { z } from "zod";
+import { actionKinds } from "../domain/action-kinds.ts";
+import type { ActionRef } from "../domain/action.ts";
+import type { FaultKind } from "../domain/errors.ts";
+import type { ActionExecutor, Call, Destination } from "../domain/ports.ts";
+import type { Clock } from "../resilience/clock.ts";
+import type { Intent } from "./http.ts";
+import { createAttempt, filled, readUnexpected, requestJson, trimSlash } from "./http.ts";
+
+export interface SlackOptions {
+  /** A bot token with chat:write, and channels:history and channels:read to find a message again. */
+  readonly token?: string | undefined;
+  /** `#name` or a channel's id. */
+  readonly channel?: string | undefined;
+  readonly baseUrl?: string | undefined;
+}
+
+const Answer = z.object({ ok: z.boolean(), error: z.string().optional(), needed: z.string().optional() });
+const Posted = z.object({ ts: z.string(), channel: z.string() });
+const Paging = z.object({ next_cursor: z.string() }).partial().nullish();
+const Channels = z.object({
+  channels: z.array(z.object({ id: z.string(), name: z.string().optional() })),
+  response_metadata: Paging,
+});
+const History = z.object({
+  messages: z.array(
+    z.object({
+      ts: z.string(),
+      metadata: z
+        .object({ event_payload: z.object({ key: z.unknown() }).partial() })
+        .partial()
+        .nullish(),
+    }),
+  ),
+  response_metadata: Paging,
+});
+
+/** How far back a message of ours is looked for: a run that has been parked longer than a day is dead. */
+const lookBackMs = 48 * 3_600_000;
+
+class Refused extends Error {
+  readonly answer: z.output<typeof Answer>;
+  constructor(answer: z.output<typeof Answer>) {
+    super(answer.error ?? "no reason given");
+    this.answer = answer;
+  }
+}
+
+type Send = <T>(
+  call: Call,
+  intent: Intent,
+  method: string,
+  shape: z.ZodType<T>,
+  fields: Record<string, unknown>,
+) => Promise<T>;
+
+export function slack(options: SlackOptions, deps: { clock: Clock }): Destination {
+  const send = createSend(options, deps.clock);
+  const channel = options.channel ?? "";
+  const channelId = createChannelId(send, channel);
+  const message: ActionExecutor = {
+    // The history is a read of the channel itself, not of the search index.
+    repeat: "lookup",
+    settleMs: 5_000,
+    async lookup(_input, key, call) {
+      return findMessage(send, await channelId(call), key, deps.clock, call);
+    },
+    async execute(input, key, call) {
+      const { text } = actionKinds["slack.message"].parse(input);
+      const posted = await send(call, "write", "chat.postMessage", Posted, {
+        channel,
+        text: withoutMentions(text),
+        unfurl_links: false,
+        metadata: { event_type: "signalbox_action", event_payload: { key } },
+      });
+      return refOf(posted.channel, posted.ts);
+    },
+  };
+  return {
+    name: "slack",
+    configured: filled(options.token, options.channel),
+    actions: { "slack.message": message },
+  };
+}
+
+function createSend(options: SlackOptions, clock: Clock): Send {
+  const base = trimSlash(options.baseUrl || "https://slack.com/api");
+  const token = options.token ?? "";
+  const unexpected = readUnexpected((body) => Answer.safeParse(body).data?.error ?? "");
+  const attempt = createAttempt("slack", clock, [token], (error) =>
+    error instanceof Refused
+      ? {
+          status: 200,
+          kind: kindOf(error.answer.error ?? ""),
+          detail: [error.message, error.answer.needed && `needs ${error.answer.needed}`]
+            .filter(Boolean)
+            .join(", "),
+          header: () => null,
+        }
+      : unexpected(error),
+  );
+  return (call, intent, method, shape, fields) =>
+    attempt(call, intent, async () => {
+      const headers = { authorization: `Bearer ${token}` };
+      const query = new URLSearchParams(
+        Object.entries(fields).map(([name, value]): [string, string] => [name, String(value)]),
+      );
+      const body =
+        intent === "write"
+          ? await requestJson(`${base}/${method}`, { method: "POST", headers, body: fields })
+          : await requestJson(`${base}/${method}?${query.toString()}`, { method: "GET", headers });
+      const answer = Answer.safeParse(body);
+      if (answer.success && !answer.data.ok) throw new Refused(answer.data);
+      return shape.parse(body);
+    });
+}
+
+/** A channel that is not there is the operator's to mend, like a token: it must not fill the dead letters. */
+const operators = new Set([
+  "invalid_auth",
+  "not_authed",
+  "account_inactive",
+  "token_revoked",
+  "token_expired",
+  "missing_scope",
+  "no_permission",
+  "access_denied",
+  "org_login_required",
+  "ekm_access_denied",
+  "not_allowed_token_type",
+  "channel_not_found",
+  "not_in_channel",
+  "is_archived",
+]);
+const outages = new Set(["internal_error", "fatal_error", "service_unavailable", "request_timeout"]);
+
+function kindOf(error: string): FaultKind {
+  if (error === "ratelimited" || error === "rate_limited" || error === "message_limit_exceeded")
+    return "rate-limited";
+  if (operators.has(error)) return "unauthorized";
+  return outages.has(error) ? "unavailable" : "invalid";
+}
+
+const refOf = (channel: string, ts: string): ActionRef => ({ id: ts, channel });
+
+/** `<!channel>` and `<@U…>` in a text that a stranger had a hand in would ring a whole company's phones. */
+const withoutMentions = (text: string): string => text.replace(/<(?=[!@])/g, "&lt;");
+
+/** Only the history needs an id; posting takes the name. The id is remembered once it is found. */
+function createChannelId(send: Send, channel: string): (call: Call) => Promise<string> {
+  let known = /^[CGD][A-Z0-9]{6,}$/.test(channel) ? channel : null;
+  return async (call) => {
+    if (known !== null) return known;
+    const name = channel.replace(/^#/, "");
+    let cursor = "";
+    do {
+      const page = await send(call, "read", "conversations.list", Channels, {
+        types: "public_channel,private_channel",
+        exclude_archived: true,
+        limit: 1_000,
+        ...(cursor === "" ? {} : { cursor }),
+      });
+      const found = page.channels.find((item) => item.name === name || item.id === channel);
+      if (found) return (known = found.id);
+      cursor = page.response_metadata?.next_cursor ?? "";
+    } while (cursor !== "");
+    return channel;
+  };
+}
+
+async function findMessage(
+  send: Send,
+  channel: string,
+  key: string,
+  clock: Clock,
+  call: Call,
+): Promise<ActionRef | null> {
+  const oldest = ((clock.now() - lookBackMs) / 1_000).toFixed(6);
+  let cursor = "";
+  do {
+    const page = await send(call, "read", "conversations.history", History, {
+      channel,
+      oldest,
+      limit: 200,
+      include_all_metadata: true,
+      ...(cursor === "" ? {} : { cursor }),
+    });
+    const found = page.messages.find((message) => message.metadata?.event_payload?.key === key);
+    if (found) return refOf(channel, found.ts);
+    cursor = page.response_metadata?.next_cursor ?? "";
+  } while (cursor !== "");
+  return null;
+}
