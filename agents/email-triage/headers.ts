@@ -100,7 +100,8 @@ function listSignals({ headers, from }: Envelope): string[] {
 export function automationOf(envelope: Envelope): AutomationVerdict {
   const { headers, from } = envelope;
   const address = from.toLowerCase();
-  if (address !== "" && envelope.ownAddresses.some((own) => own.toLowerCase() === address)) {
+  const own = [...envelope.ownAddresses, ...valuesOf(headers, "delivered-to")];
+  if (address !== "" && own.some((each) => each.toLowerCase() === address)) {
     return { kind: "own", signals: ["sent from our own address"] };
   }
   const contentType = valuesOf(headers, "content-type").join(" ");

@@ -1,0 +1,50 @@
+/** The limits that a user sets in prompts/churn-intervention.yaml, with a default for each. */
+import { z } from "../../src/agent-kit.ts";
+
+const Tutorial = z.strictObject({
+  title: z.string().min(1).max(120),
+  url: z.url({ protocol: /^https$/ }),
+  /** Words by which rules recognise that a customer means this feature. */
+  keywords: z.array(z.string().min(2)).default([]),
+});
+
+const Rules = z
+  .strictObject({
+    /** What rules propose for a price complaint. */
+    discountPercent: z.int().min(1).max(100).default(15),
+    price: z
+      .array(z.string())
+      .default(["expensive", "price", "pricing", "cost", "budget", "afford", "cheaper"]),
+    support: z
+      .array(z.string())
+      .default(["support", "no answer", "no reply", "waiting", "response", "ticket", "ignored"]),
+    complexity: z
+      .array(z.string())
+      .default(["complicated", "complex", "confusing", "hard to use", "difficult"]),
+  })
+  .prefault({});
+
+export const Policy = z.strictObject({
+  maxPercent: z.int().min(1).max(50).default(20),
+  durationMonths: z.int().min(1).max(12).default(3),
+  /** How long the code can be redeemed. */
+  offerDays: z.int().min(1).max(60).default(14),
+  minPaidInvoices: z.int().min(0).default(2),
+  minTenureDays: z.int().min(0).default(30),
+  /** Nobody is offered a discount again within this time after one. */
+  coolDownDays: z.int().min(0).default(180),
+  minConfidence: z.number().min(0).max(1).default(0.6),
+  /** Yearly plans: a percentage of a year is a lot, so a person decides unless this is on. */
+  discountYearly: z.boolean().default(false),
+  /** Acts on subscriptions of Stripe's test mode too. On by default, since set-ups begin there; off once you are live. */
+  allowTestMode: z.boolean().default(true),
+  /** Mail to customers on the word of rules alone. Off: a person is asked to call instead. */
+  rulesMaySend: z.boolean().default(false),
+  callWithinHours: z.int().positive().max(240).default(24),
+  /** How mails to customers end. */
+  signature: z.string().min(1).max(200).default("Your customer team"),
+  /** Features that exist and are missed all the same, by key; the model picks a key and never writes a link. */
+  tutorials: z.record(z.string().regex(/^[a-z0-9_-]{1,40}$/), Tutorial).default({}),
+  rules: Rules,
+});
+export type Policy = z.infer<typeof Policy>;
