@@ -218,7 +218,7 @@ function count(metrics: DeciderParts["metrics"], usage: StepUsage): void {
   if (usage.costUsd !== null) metrics.modelCostUsd.inc({ model: usage.model }, usage.costUsd);
 }
 
-/** One wide line per attempt. A key that is not accepted is for the operator; all else is failover at work. */
+/** One wide line per attempt. A key or a request that is refused is for the operator; all else is failover at work. */
 function tell(
   parts: DeciderParts,
   request: DeciderRequest,
@@ -240,7 +240,9 @@ function tell(
     outputTokens: usage?.outputTokens ?? 0,
     costUsd: usage?.costUsd ?? null,
   };
-  if (outcome.kind === "failed" && outcome.fault === "unauthorized") parts.log.warn(line, "model attempted");
+  const lasting =
+    outcome.kind === "failed" && (outcome.fault === "unauthorized" || outcome.fault === "invalid");
+  if (lasting) parts.log.warn(line, "model attempted");
   else parts.log.info(line, "model attempted");
 }
 

@@ -33,7 +33,7 @@ modelContract({
 
 describe("a model of anthropic, in its own terms", () => {
   let server: ModelServer;
-  const create = (model = "claude-sonnet-4-5") =>
+  const create = (model = "claude-sonnet-5-5") =>
     createAnthropicModel({
       name: "main",
       model,
@@ -76,10 +76,10 @@ describe("a model of anthropic, in its own terms", () => {
       cache_read_input_tokens: 10_000,
     };
     server.replies.push(server.json(message("{}", "end_turn", { usage })));
-    const answer = await create("claude-sonnet-4-5-20250929").complete(requestOf());
+    const answer = await create("claude-haiku-4-5-20251001").complete(requestOf());
     expect(answer.usage).toMatchObject({ inputTokens: 13_000, outputTokens: 100 });
-    // 1,000 at $3, 2,000 at $3.75, 10,000 at $0.30 and 100 at $15 per million.
-    expect(answer.usage.costUsd).toBeCloseTo(0.003 + 0.0075 + 0.003 + 0.0015, 10);
+    // 1,000 at $1, 2,000 at $1.25, 10,000 at $0.10 and 100 at $5 per million.
+    expect(answer.usage.costUsd).toBeCloseTo(0.001 + 0.0025 + 0.001 + 0.0005, 10);
   });
 
   it("takes an account without credit for a matter of the account, though it comes as a 400", async () => {
