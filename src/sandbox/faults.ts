@@ -1,0 +1,80 @@
+/**
+ * What can go wrong at a vendor, on demand. A fault waits until a request matches it, is used `times` times (once when
+ * not said, `Infinity` until `clear`), and is then gone; the oldest matching fault is used first.
+ *
+ * - fail   answers an error instead of doing anything
+ * - stall  takes the request and never answers; nothing is done
+ * - drop   cuts the connection, before or after the request took effect: the caller cannot tell which
+ * - down   cuts every connection, open and new, until `up`
+ */
+import type { Json } from "../domain/json.ts";
+import type { Call } from "./call.ts";
+
+interface Scope {
+  readonly times?: number;
+  readonly when?: (call: Call) => boolean;
+}
+
+export interface FailFault extends Scope {
+  readonly status: number;
+  /** The vendor's own error shape for this status when absent. */
+  readonly body?: Json;
+  /** Seconds, sent as `Retry-After`. */
+  readonly retryAfter?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface DropFault extends Scope {
+  readonly after: "effect" | "before";
+}
+
+export type Fault =
+  | ({ readonly kind: "fail" } & FailFault)
+  | ({ readonly kind: "stall" } & Scope)
+  | ({ readonly kind: "drop" } & DropFault);
+
+export interface Faults {
+  fail(fault: FailFault): void;
+  stall(scope?: Scope): void;
+  drop(fault: DropFault): void;
+  down(): void;
+  up(): void;
+  /** Forgets all waiting faults, and ends `down`. */
+  clear(): void;
+}
+
+export interface FaultBox extends Faults {
+  isDown(): boolean;
+  /** The fault that this request meets; counts as one use. */
+  take(call: Call): Fault | null;
+}
+
+export function createFaults(cutConnections: () => void): FaultBox {
+  let waiting: { fault: Fault; left: number }[] = [];
+  let down = false;
+  const add = (fault: Fault) => waiting.push({ fault, left: fault.times ?? 1 });
+  return {
+    fail: (fault) => void add({ kind: "fail", ...fault }),
+    stall: (scope = {}) => void add({ kind: "stall", ...scope }),
+    drop: (fault) => void add({ kind: "drop", ...fault }),
+    down() {
+      down = true;
+      cutConnections();
+    },
+    up() {
+      down = false;
+    },
+    clear() {
+      waiting = [];
+      down = false;
+    },
+    isDown: () => down,
+    take(call) {
+      const met = waiting.find((entry) => entry.fault.when?.(call) ?? true);
+      if (!met) return null;
+      met.left -= 1;
+      if (met.left <= 0) waiting = waiting.filter((entry) => entry !== met);
+      return met.fault;
+    },
+  };
+}
