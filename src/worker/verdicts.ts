@@ -61,7 +61,7 @@ function park(service: string, until: number, reason: string, at: Circumstances)
   if (since !== null && at.now - since >= at.parkForMs) {
     return {
       kind: "dead",
-      reason: `parked for ${Math.round((at.now - since) / 3_600_000)} h without success: ${reason}`,
+      reason: `parked for ${Math.round((at.now - since) / 60_000)} minutes without success: ${reason}`,
     };
   }
   return {

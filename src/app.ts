@@ -1,0 +1,326 @@
+/** The composition: configuration → parts → start and stop. The only file, with main.ts, that knows every room. */
+import { randomBytes, randomUUID } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { Environment } from "./config/environment.ts";
+import type { Fault } from "./config/faults.ts";
+import { watchConfig } from "./config/reload.ts";
+import { createAdmin } from "./http/admin.ts";
+import { createIngest } from "./http/ingest.ts";
+import { loadSettings, putInForce } from "./in-force.ts";
+import type { InForce, SettingsOptions } from "./in-force.ts";
+import { createInbox } from "./inbox/accept.ts";
+import { openSqliteJournal } from "./journal/sqlite.ts";
+import type { SqliteJournal } from "./journal/sqlite.ts";
+import { createAlerts } from "./observability/alerts.ts";
+import type { Alerts } from "./observability/alerts.ts";
+import { createLog } from "./observability/log.ts";
+import type { Log } from "./observability/log.ts";
+import { createMetrics } from "./observability/metrics.ts";
+import type { Metrics } from "./observability/metrics.ts";
+import { dashboardFolder, version } from "./package.ts";
+import { createEmbeddedQueue } from "./queue/embedded.ts";
+import { defaultBreaker } from "./resilience/breaker.ts";
+import { systemClock } from "./resilience/clock.ts";
+import type { Clock } from "./resilience/clock.ts";
+import { createGuard } from "./resilience/guard.ts";
+import type { Guard } from "./resilience/guard.ts";
+import { createIds } from "./resilience/ids.ts";
+import { replay } from "./worker/replay.ts";
+import { createReview } from "./worker/review.ts";
+import { startSweeper } from "./worker/sweeper.ts";
+import { createWorker } from "./worker/worker.ts";
+
+/** The configuration can't be used; `faults` says everything that is wrong with it, for config/faults.ts to render. */
+export class InvalidConfiguration extends Error {
+  override readonly name = "InvalidConfiguration";
+  readonly faults: readonly Fault[];
+  constructor(faults: readonly Fault[]) {
+    super(`the configuration has ${faults.length} fault${faults.length === 1 ? "" : "s"}`);
+    this.faults = faults;
+  }
+}
+
+export interface AppOptions extends SettingsOptions {
+  readonly environment: Environment;
+  readonly clock?: Clock;
+  readonly log?: Log;
+  /** Replaces SIGNALBOX_DATA_DIR. */
+  readonly dataDir?: string;
+}
+
+export interface App {
+  readonly config: InForce["settings"]["loaded"];
+  readonly dataDir: string;
+  readonly ingest: { readonly host: string; readonly port: number };
+  readonly admin: { readonly host: string; readonly port: number };
+  readonly adminToken: string;
+  /** Stops receiving, lets work in hand end (at most 10 s), and closes the journal. */
+  stop(): Promise<void>;
+}
+
+const graceMs = 10_000;
+/** Work that has been due for longer than this means that nothing gets done: not ready. */
+const stuckMs = 300_000;
+const stateCodes = { closed: 0, "half-open": 1, open: 2 } as const;
+
+/** Throws InvalidConfiguration, or an error whose message says what to do. */
+export async function startApp(options: AppOptions): Promise<App> {
+  const settings = await loadSettings(options);
+  if (!settings.ok) throw new InvalidConfiguration(settings.faults);
+  if (options.environment.databaseUrl !== null) {
+    throw new Error(
+      "DATABASE_URL and REDIS_URL choose the server profile, which this version does not have: unset both for the embedded one",
+    );
+  }
+  const clock = options.clock ?? systemClock;
+  const log = options.log ?? createLog(options.environment.logLevel);
+  const metrics = createMetrics();
+  const dataDir = resolve(options.cwd, options.dataDir ?? options.environment.dataDir);
+  const store = openSqliteJournal({ folder: dataDir, clock });
+  let inForce: InForce;
+  const alerts = createAlerts({
+    settings: () => inForce.settings.loaded.config.alerts,
+    destinations: () => inForce.destinations,
+    mailbox: () => addressIn(inForce.settings.loaded.config.destinations.email?.from),
+    clock,
+    log,
+  });
+  const guard = createGuard({
+    state: store.state,
+    clock,
+    settings: () => {
+      const { failures, openFor } = inForce.settings.loaded.config.breakers;
+      return { ...defaultBreaker, failures, openForMs: openFor };
+    },
+    onChange: (change) => breakerChanged(change, { metrics, alerts, log }),
+  });
+  const parts = { guard, clock, log, metrics, environment: options.environment };
+  inForce = putInForce(settings, parts);
+  try {
+    return await startParts(
+      options,
+      { ...parts, store, alerts, dataDir },
+      () => inForce,
+      (next) => {
+        inForce = putInForce(next, parts);
+      },
+    );
+  } catch (error) {
+    await store.journal.close();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly guard: Guard;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly environment: Environment;
+  readonly store: SqliteJournal;
+  readonly alerts: Alerts;
+  readonly dataDir: string;
+}
+
+async function startParts(
+  options: AppOptions,
+  parts: Parts,
+  current: () => InForce,
+  reload: (settings: InForce["settings"]) => void,
+): Promise<App> {
+  const { store, clock, log, metrics, guard, alerts, dataDir } = parts;
+  const { journal, reads, state, changes } = store;
+  const ids = createIds(clock);
+  const queue = createEmbeddedQueue(journal, clock, log);
+  const inbox = createInbox({ journal, queue, table: () => current().routing, clock, ids, log });
+  const worker = createWorker({
+    ...parts,
+    journal,
+    state,
+    queue,
+    inbox,
+    ids,
+    sources: () => current().sources,
+    get destinations() {
+      return current().destinations;
+    },
+    decider: { decide: (request) => current().decider.decide(request) },
+    table: () => current().work,
+    onDead: (run, agent, reason) =>
+      alerts.raise("dead-letter", agent, `run ${run} of ${agent} is dead: ${reason}`),
+    owner: randomUUID(),
+  });
+
+  const adminToken = options.environment.adminToken ?? ownToken(dataDir);
+  const { server } = current().settings.loaded.config;
+  let configFaults: readonly Fault[] = [];
+  const ingest = createIngest({
+    sources: { get: (name: string) => current().sources.get(name) },
+    inbox,
+    metrics,
+    log,
+    clock,
+    requireHttps: server.requireHttps,
+    trustProxy: server.trustProxy,
+  });
+  const admin = createAdmin({
+    reads,
+    changes,
+    control: {
+      ...createReview(journal, reads, queue),
+      replay: ({ filter, dryRun }) =>
+        replay(
+          { journal, reads, queue, runsFor: inbox.runsFor, expansionOf: inbox.expansionOf },
+          filter,
+          dryRun,
+        ),
+    },
+    breakers: () => guard.list(),
+    sources: async () => {
+      const activity = new Map((await reads.sourceActivity()).map((row) => [row.source, row]));
+      return [...current().sources.values()].map(({ name, type, active }) => ({
+        name,
+        type,
+        active,
+        events: activity.get(name)?.events ?? 0,
+        lastEventAt: activity.get(name)?.lastEventAt ?? null,
+      }));
+    },
+    metrics,
+    ready: () => readiness(parts, configFaults),
+    token: adminToken,
+    assets: dashboardFolder,
+    publicUrl: server.publicUrl,
+    adminHost: server.adminHost,
+    log,
+    clock,
+    version,
+  });
+
+  await journal.releaseOrphans();
+  const adminPort = (await admin.listen({ host: server.adminHost, port: server.adminPort })).port;
+  const ingestPort = (await ingest.listen({ host: server.host, port: server.port })).port;
+  worker.start(current().settings.loaded.config.worker.concurrency);
+  const sweeper = startSweeper({
+    ...parts,
+    journal,
+    reads,
+    queue,
+    retentionMs: () => current().settings.loaded.config.retention.events,
+  });
+  const beginning = new AbortController();
+  void beginCursors(parts, current, beginning.signal);
+  const watch = await watchConfig({
+    files: [current().settings.loaded.file],
+    folders: [current().settings.loaded.promptsFolder],
+    load: () => loadSettings(options),
+    onGood: (settings) => {
+      configFaults = [];
+      reload(settings);
+      log.info({ config: settings.loaded.hash.slice(0, 12) }, "the changed configuration is in force");
+    },
+    onBad: (faults) => {
+      configFaults = faults;
+      log.warn({ faults }, "the changed configuration is faulty; the old one stays in force");
+    },
+    clock,
+  });
+
+  const app: App = {
+    config: current().settings.loaded,
+    dataDir,
+    ingest: { host: server.host, port: ingestPort },
+    admin: { host: server.adminHost, port: adminPort },
+    adminToken,
+    async stop() {
+      beginning.abort();
+      await watch.close();
+      await ingest.close(graceMs);
+      await worker.stop(graceMs);
+      await sweeper.stop();
+      await admin.close();
+      await journal.close();
+      rmSync(join(dataDir, "server.json"), { force: true });
+    },
+  };
+  writeServerFile(app);
+  return app;
+}
+
+/** `Acme <hello@acme.example>` → `hello@acme.example`: alerts by mail go to whom mail comes from. */
+const addressIn = (from: string | undefined): string | null =>
+  /[^<>\s]+@[^<>\s]+/.exec(from ?? "")?.[0] ?? null;
+
+function breakerChanged(
+  {
+    service,
+    state,
+    reason,
+  }: { service: string; state: keyof typeof stateCodes | "paused"; reason: string | null },
+  { metrics, alerts, log }: Pick<Parts, "metrics" | "alerts" | "log">,
+): void {
+  if (state !== "paused") metrics.breakerState.set({ service }, stateCodes[state]);
+  log.warn({ service, state, reason }, "breaker.changed");
+  if (state === "open" || state === "paused") {
+    alerts.raise("breaker-open", service, `${service} is ${state}: ${reason ?? "it fails"}`);
+  }
+}
+
+/** Where a change feed stands is noted before the first notification, so that it has a place to read from. */
+async function beginCursors(
+  { store, log }: Parts,
+  current: () => InForce,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const source of current().sources.values()) {
+    if (!source.active || !source.currentCursor) continue;
+    try {
+      if (await store.state.get("cursor", source.name)) continue;
+      await store.state.put("cursor", source.name, await source.currentCursor(signal), 0);
+    } catch (error) {
+      if (signal.aborted) return;
+      log.warn({ source: source.name, err: error }, "the change feed could not be asked where it stands");
+    }
+  }
+}
+
+async function readiness(
+  { store, clock }: Parts,
+  configFaults: readonly Fault[],
+): Promise<{ ok: boolean; checks: Record<string, { ok: boolean; detail?: string }> }> {
+  const overview = await store.reads.overview().catch(() => null);
+  const waited = overview?.oldestDueAt == null ? 0 : clock.now() - overview.oldestDueAt;
+  const fault = configFaults[0];
+  const checks: Record<string, { ok: boolean; detail?: string }> = {
+    journal: overview ? { ok: true } : { ok: false, detail: "it can't be read" },
+    work:
+      waited < stuckMs
+        ? { ok: true }
+        : { ok: false, detail: `a run has been due for ${Math.round(waited / 1_000)} s` },
+    // A faulty new configuration is the operator's to mend; the old one is in force, and the service does its work.
+    configuration: fault
+      ? {
+          ok: true,
+          detail: `the changed file is faulty, the old one is in force: ${fault.file}:${fault.line} ${fault.message}`,
+        }
+      : { ok: true },
+  };
+  return { ok: Object.values(checks).every((check) => check.ok), checks };
+}
+
+/** Made once and kept for the CLI to read; only its owner may. */
+function ownToken(dataDir: string): string {
+  const file = join(dataDir, "admin-token");
+  if (existsSync(file)) return readFileSync(file, "utf8").trim();
+  const token = randomBytes(32).toString("base64url");
+  writeFileSync(file, `${token}\n`, { mode: 0o600 });
+  return token;
+}
+
+/** Tells the CLI, and whoever else may read the folder, where the service listens. */
+function writeServerFile(app: App): void {
+  mkdirSync(app.dataDir, { recursive: true });
+  const content = { pid: process.pid, version, ingest: app.ingest, admin: app.admin };
+  writeFileSync(join(app.dataDir, "server.json"), `${JSON.stringify(content, null, 2)}\n`);
+}

@@ -1,0 +1,138 @@
+/**
+ * Everything that the configuration and the prompts decide, made as one whole, so that a reload replaces all of it
+ * or nothing. The parts that outlive a reload (journal, breakers, servers) are in app.ts.
+ */
+import { agents } from "../agents/index.ts";
+import { loadConfig } from "./config/load.ts";
+import type { LoadResult } from "./config/load.ts";
+import type { Fault } from "./config/faults.ts";
+import type { ModelConfig, SourceConfig } from "./config/schema.ts";
+import type { Environment } from "./config/environment.ts";
+import { parseYaml } from "./config/yaml.ts";
+import { createDestinations } from "./destinations/index.ts";
+import type { DestinationName } from "./domain/action-kinds.ts";
+import type { Decider, Destination, Model, ServiceGuard } from "./domain/ports.ts";
+import type { Source } from "./domain/source.ts";
+import type { RoutingTable } from "./inbox/accept.ts";
+import { compileExpression } from "./inbox/expressions.ts";
+import { compileRoute } from "./inbox/routing.ts";
+import { createAnthropicModel } from "./llm/anthropic.ts";
+import { createDecider } from "./llm/decide.ts";
+import { createOpenaiModel } from "./llm/openai.ts";
+import { loadPrompts } from "./llm/prompts.ts";
+import type { Prompt } from "./llm/prompts.ts";
+import type { Log } from "./observability/log.ts";
+import type { Metrics } from "./observability/metrics.ts";
+import { packagePrompts } from "./package.ts";
+import type { Clock } from "./resilience/clock.ts";
+import { createSources } from "./sources/index.ts";
+import type { SourceOptions } from "./sources/index.ts";
+import type { WorkTable } from "./worker/worker.ts";
+
+type Loaded = Extract<LoadResult, { ok: true }>;
+
+export interface Settings {
+  readonly ok: true;
+  readonly loaded: Loaded;
+  readonly prompts: ReadonlyMap<string, Prompt>;
+}
+
+export interface SettingsOptions {
+  readonly file?: string | undefined;
+  readonly cwd: string;
+  readonly environment: Environment;
+}
+
+/** Reads the configuration and the prompts, and finds every fault in both. Starts nothing, makes no request. */
+export async function loadSettings(
+  options: SettingsOptions,
+): Promise<Settings | { readonly ok: false; readonly faults: readonly Fault[] }> {
+  const loaded = await loadConfig({
+    file: options.file,
+    cwd: options.cwd,
+    env: options.environment.variables,
+    agents: agents.map((agent) => agent.name),
+    checkExpression: (text) => {
+      const result = compileExpression(text);
+      return "fault" in result
+        ? { message: result.fault.message, column: result.fault.column ?? undefined }
+        : null;
+    },
+  });
+  if (!loaded.ok) return loaded;
+  const { prompts, faults } = await loadPrompts({
+    folders: [loaded.promptsFolder, packagePrompts],
+    agents,
+    models: Object.keys(loaded.config.models),
+    parseYaml,
+  });
+  return faults.length > 0 ? { ok: false, faults } : { ok: true, loaded, prompts };
+}
+
+export interface InForce {
+  readonly settings: Settings;
+  readonly sources: Map<string, Source>;
+  readonly destinations: Record<DestinationName, Destination>;
+  readonly decider: Decider;
+  readonly routing: RoutingTable;
+  readonly work: WorkTable;
+}
+
+export interface InForceParts {
+  readonly guard: ServiceGuard;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly environment: Environment;
+}
+
+export function putInForce(settings: Settings, parts: InForceParts): InForce {
+  const { config, hash } = settings.loaded;
+  const models = new Map(
+    Object.entries(config.models).map(([name, model]) => [name, createModel(name, model, parts)]),
+  );
+  const modes = new Map(config.routes.map((route) => [route.name, route.mode]));
+  const policies = new Map(
+    agents.map((agent) => [
+      agent.name,
+      { agent, policy: settings.prompts.get(agent.name)?.policy ?? agent.policy.parse({}) },
+    ]),
+  );
+  return {
+    settings,
+    sources: createSources(
+      Object.entries(config.sources).map(([name, source]) => sourceOptions(name, source)),
+      parts,
+    ),
+    destinations: createDestinations(config.destinations, parts),
+    decider: createDecider({ ...parts, models, prompts: settings.prompts }),
+    routing: {
+      routes: config.routes.map((route) => compileRoute(route)),
+      configHash: hash,
+      promptHash: (agent) => settings.prompts.get(agent)?.hash ?? null,
+    },
+    work: {
+      agents: policies,
+      modeOf: (route) => modes.get(route) ?? null,
+      parkForMs: config.limits.parkFor,
+    },
+  };
+}
+
+function createModel(name: string, config: ModelConfig, { environment, clock }: InForceParts): Model {
+  const options = { name, model: config.model, timeoutMs: config.timeout, apiKey: config.apiKey, clock };
+  switch (config.provider) {
+    case "anthropic":
+      return createAnthropicModel({
+        ...options,
+        baseURL: config.baseUrl ?? environment.anthropicBaseUrl ?? undefined,
+      });
+    case "openai":
+      return createOpenaiModel({
+        ...options,
+        baseURL: config.baseUrl ?? environment.openaiBaseUrl ?? undefined,
+      });
+  }
+}
+
+const sourceOptions = (name: string, source: SourceConfig): SourceOptions => ({ ...source, name });
