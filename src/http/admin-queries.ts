@@ -1,0 +1,156 @@
+/** What callers of the admin API may ask, read and judged before anything is looked up. */
+import { z } from "zod";
+import { actionStatuses } from "../domain/action.ts";
+import type { Json, JsonObject } from "../domain/json.ts";
+import type { ListQuery } from "../domain/ports.ts";
+import { runStatuses } from "../domain/run.ts";
+
+/** The caller's mistake: `message` names the field and what is allowed. */
+export class BadRequest extends Error {
+  override readonly name = "BadRequest";
+}
+
+const eventStatuses = ["routed", "unrouted", "inactive"] as const;
+const statuses = { events: eventStatuses, runs: runStatuses, actions: actionStatuses } as const;
+export type ListName = keyof typeof statuses;
+
+const textFilters = ["source", "type", "agent", "run", "event"] as const;
+const parameters = ["limit", "cursor", ...textFilters, "status", "since", "until"];
+const units: Readonly<Record<string, number>> = {
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+};
+const isoTime = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:\d{2}))?$/;
+
+/** ISO 8601, or a span before now such as `24h`. Milliseconds since the epoch. Throws BadRequest. */
+export function readTime(field: string, value: string, now: number): number {
+  const span = /^(\d{1,6})([smhdw])$/.exec(value);
+  const unit = units[span?.[2] ?? ""];
+  if (span && unit !== undefined) return now - Number(span[1]) * unit;
+  const at = isoTime.test(value) ? Date.parse(value) : Number.NaN;
+  if (Number.isNaN(at))
+    throw new BadRequest(
+      `${field}: must be a time with its zone (2026-11-24T08:00:00Z) or a span before now (30m, 24h, 7d)`,
+    );
+  return at;
+}
+
+function readLimit(value: string | null): number {
+  if (value === null) return 50;
+  const limit = /^\d{1,4}$/.test(value) ? Number(value) : 0;
+  if (limit < 1 || limit > 200) throw new BadRequest("limit: must be a whole number from 1 to 200");
+  return limit;
+}
+
+function readStatus(list: ListName, value: string): string {
+  const allowed: readonly string[] = statuses[list];
+  if (!allowed.includes(value)) throw new BadRequest(`status: must be one of ${allowed.join(", ")}`);
+  return value;
+}
+
+/** Throws BadRequest, also for a parameter that does not exist: a misspelt filter must not look like one that matched. */
+export function readListQuery(list: ListName, search: URLSearchParams, now: number): ListQuery {
+  for (const name of search.keys()) {
+    if (!parameters.includes(name))
+      throw new BadRequest(`${name.slice(0, 40)}: is no parameter here; there are ${parameters.join(", ")}`);
+    if (search.getAll(name).length > 1) throw new BadRequest(`${name}: may be given once`);
+  }
+  const query: { -readonly [K in keyof ListQuery]: ListQuery[K] } = { limit: readLimit(search.get("limit")) };
+  const cursor = search.get("cursor");
+  if (cursor !== null) {
+    if (!/^[\w:.-]{1,200}$/.test(cursor))
+      throw new BadRequest("cursor: must be the `next` of an earlier answer");
+    query.cursor = cursor;
+  }
+  for (const field of textFilters) {
+    const value = search.get(field);
+    if (value === null) continue;
+    if (value.length === 0 || value.length > 200)
+      throw new BadRequest(`${field}: must have 1 to 200 characters`);
+    query[field] = value;
+  }
+  const status = search.get("status");
+  if (status !== null) query.status = readStatus(list, status);
+  for (const field of ["since", "until"] as const) {
+    const value = search.get(field);
+    if (value !== null) query[field] = readTime(field, value, now);
+  }
+  if (query.since !== undefined && query.until !== undefined && query.since >= query.until)
+    throw new BadRequest("until: must be later than since");
+  return query;
+}
+
+const reason = z.string().trim().min(1).max(1_000);
+const approval = z.strictObject({
+  hash: z.string().min(1).max(200),
+  edited: z
+    .custom<JsonObject>((value) => value !== null && typeof value === "object" && !Array.isArray(value), {
+      message: "must be an object: the action's whole input",
+    })
+    .optional(),
+});
+const rejection = z.strictObject({ reason });
+const cancellation = z.strictObject({ reason: reason.default("cancelled by a person") });
+const name = z.string().min(1).max(200);
+const filter = z.strictObject({
+  source: name.optional(),
+  type: name.optional(),
+  agent: name.optional(),
+  status: z.enum(runStatuses).optional(),
+  since: z.string().optional(),
+  until: z.string().optional(),
+  deadLetters: z.boolean().optional(),
+});
+const replay = z.strictObject({
+  event: name.optional(),
+  filter: filter.optional(),
+  dryRun: z.boolean().default(false),
+});
+
+export const readApproval = (body: Json) => parse(approval, body);
+export const readRejection = (body: Json) => parse(rejection, body);
+export const readCancellation = (body: Json) => parse(cancellation, body);
+
+export interface ReplayCommand {
+  readonly event?: string;
+  readonly source?: string;
+  readonly type?: string;
+  readonly agent?: string;
+  readonly status?: (typeof runStatuses)[number];
+  readonly since?: number;
+  readonly until?: number;
+}
+
+/** One event, or a filter that is not empty: replaying everything has to be asked for by a time. Throws BadRequest. */
+export function readReplay(body: Json, now: number): { command: ReplayCommand; dryRun: boolean } {
+  const read = parse(replay, body);
+  if ((read.event === undefined) === (read.filter === undefined))
+    throw new BadRequest("event, filter: exactly one of them says what is replayed");
+  if (read.event !== undefined) return { command: { event: read.event }, dryRun: read.dryRun };
+  const { deadLetters, since, until, ...rest } = read.filter ?? {};
+  if (deadLetters === true && rest.status !== undefined && rest.status !== "dead")
+    throw new BadRequest("filter.status: must be dead, or left out, with deadLetters");
+  const command: ReplayCommand = {
+    ...(rest.source === undefined ? {} : { source: rest.source }),
+    ...(rest.type === undefined ? {} : { type: rest.type }),
+    ...(rest.agent === undefined ? {} : { agent: rest.agent }),
+    ...(deadLetters === true ? { status: "dead" } : rest.status === undefined ? {} : { status: rest.status }),
+    ...(since === undefined ? {} : { since: readTime("filter.since", since, now) }),
+    ...(until === undefined ? {} : { until: readTime("filter.until", until, now) }),
+  };
+  if (Object.keys(command).length === 0)
+    throw new BadRequest(
+      "filter: must name at least one of source, type, agent, status, since, until, deadLetters",
+    );
+  return { command, dryRun: read.dryRun };
+}
+
+function parse<T>(schema: z.ZodType<T>, body: Json): T {
+  const result = schema.safeParse(body);
+  if (result.success) return result.data;
+  const issues = result.error.issues.map((issue) => `${issue.path.join(".") || "body"}: ${issue.message}`);
+  throw new BadRequest(issues.join("; "));
+}

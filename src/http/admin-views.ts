@@ -1,0 +1,215 @@
+/** Domain values as the admin API shows them: ISO times, personal data and secrets taken out. */
+import type { Action, ActionStatus } from "../domain/action.ts";
+import type { Delivery, StoredEvent } from "../domain/event.ts";
+import { isObject } from "../domain/json.ts";
+import type { Json } from "../domain/json.ts";
+import type { EventSummary, Overview, Reads } from "../domain/ports.ts";
+import type { Run } from "../domain/run.ts";
+import type { StepRecord } from "../domain/step.ts";
+import { redactText } from "../observability/redact.ts";
+
+export interface BreakerRow {
+  readonly service: string;
+  readonly state: "closed" | "half-open" | "open";
+  readonly failures: number;
+  /** Milliseconds since the epoch; null unless it is open. */
+  readonly openUntil: number | null;
+  readonly reason: string | null;
+}
+export interface SourceRow {
+  readonly name: string;
+  readonly type: string;
+  readonly active: boolean;
+  /** Milliseconds since the epoch. */
+  readonly lastEventAt: number | null;
+  readonly events: number;
+}
+
+const iso = (at: number): string => new Date(at).toISOString();
+const isoOrNull = (at: number | null): string | null => (at === null ? null : iso(at));
+const redactedOrNull = (text: string | null): string | null => (text === null ? null : redactText(text));
+
+const secretName =
+  /(?:^|[_-]|[a-z](?=[A-Z]))(?:secret|token|password|api_?key|private_?key|authorization|cookie)$/i;
+const isBase64 = (text: string) => text.length >= 256 && /^[A-Za-z0-9+/_-]+={0,2}\s*$/.test(text);
+
+/**
+ * A value without credentials, addresses and card numbers. Beyond what their patterns find: fields that are named like
+ * a secret, names of fields, numbers that are card numbers, and encoded bytes (a whole mail), which nobody can read
+ * and which would hide all of the above.
+ */
+export function redacted(value: Json): Json {
+  if (typeof value === "string")
+    return isBase64(value) ? `[${value.length} characters of encoded data, not shown]` : redactText(value);
+  if (typeof value === "number") {
+    const shown = redactText(String(value));
+    return value > 1e14 && shown !== String(value) ? shown : value;
+  }
+  if (Array.isArray(value)) return value.map((item: Json) => redacted(item));
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [
+      redactText(key),
+      secretName.test(key) && typeof item === "string" && item !== "" ? "[redacted]" : redacted(item),
+    ]),
+  );
+}
+
+export const eventRow = (event: EventSummary) => ({
+  id: event.id,
+  source: event.source,
+  type: event.type,
+  providerId: redactText(event.providerId),
+  receivedAt: iso(event.receivedAt),
+  occurredAt: isoOrNull(event.occurredAt),
+  status: event.status,
+  faults: event.faults.map(({ route, part, message }) => ({ route, part, message: redactText(message) })),
+  runs: event.runs.map(({ id, agent, status }) => ({ id, agent, status })),
+});
+
+const deliveryRow = (delivery: Delivery) => ({
+  id: delivery.id,
+  result: delivery.result,
+  receivedAt: iso(delivery.receivedAt),
+  remoteAddress: delivery.remoteAddress,
+  secretIndex: delivery.secretIndex,
+  reason: redactedOrNull(delivery.reason),
+});
+
+/** `payload` is the parsed body; where the body is no JSON, it is shown as `text`. */
+export function eventDetail(event: StoredEvent & { deliveries: Delivery[]; runs: Run[] }) {
+  const { payload, text } = readable(event.body);
+  return {
+    ...eventRow(event),
+    headers: redacted(event.headers),
+    bodyBytes: event.body.byteLength,
+    bodyHash: event.bodyHash,
+    payload,
+    text,
+    deliveries: event.deliveries.map(deliveryRow),
+    runs: event.runs.map(runRow),
+  };
+}
+
+function readable(body: Uint8Array): { payload: Json; text: string | null } {
+  const text = Buffer.from(body).toString("utf8");
+  try {
+    return { payload: redacted(JSON.parse(text) as Json), text: null };
+  } catch {
+    return { payload: null, text: redactText(text.slice(0, 20_000)) };
+  }
+}
+
+export const runRow = (run: Run) => ({
+  id: run.id,
+  event: run.event,
+  route: run.route,
+  agent: run.agent,
+  mode: run.mode,
+  status: run.status,
+  decidedBy: run.decidedBy,
+  decidedWhy: redactedOrNull(run.decidedWhy),
+  attempts: run.attempts,
+  waitingFor:
+    run.waitingFor === null
+      ? null
+      : {
+          kind: run.waitingFor.kind,
+          reason: redactText(run.waitingFor.reason),
+          service: run.waitingFor.service ?? null,
+          until: isoOrNull(run.waitingFor.until),
+        },
+  parkedSince: isoOrNull(run.parkedSince),
+  reason: redactedOrNull(run.reason),
+  concurrencyKey: run.concurrency === null ? null : redactText(run.concurrency.key),
+  generation: run.generation,
+  configHash: run.configHash,
+  promptHash: run.promptHash,
+  createdAt: iso(run.createdAt),
+  updatedAt: iso(run.updatedAt),
+});
+
+const stepRow = (step: StepRecord) => ({
+  name: step.name,
+  schemaVersion: step.schemaVersion,
+  startedAt: iso(step.startedAt),
+  endedAt: iso(step.endedAt),
+  durationMs: Math.max(0, step.endedAt - step.startedAt),
+  usage: step.usage,
+  output: redacted(step.output),
+});
+
+export const runDetail = ({ run, steps, actions }: NonNullable<Awaited<ReturnType<Reads["run"]>>>) => ({
+  ...runRow(run),
+  decision: decisionOf(steps),
+  steps: steps.map(stepRow),
+  actions: actions.map(actionRow),
+});
+
+function decisionOf(steps: readonly StepRecord[]): Json {
+  const output = steps.find((step) => step.name === "decide")?.output ?? null;
+  // The step records who decided beside what was decided.
+  return redacted(isObject(output) && "decision" in output ? (output["decision"] ?? null) : output);
+}
+
+/** Whoever reviews must see exactly what will be sent; afterwards nobody needs to. */
+const shownWhole: readonly ActionStatus[] = ["awaiting_review"];
+
+export const actionRow = (action: Action) => ({
+  id: action.id,
+  run: action.run,
+  agent: action.agent,
+  name: action.name,
+  kind: action.kind,
+  subject: redactText(action.subject),
+  key: action.key,
+  status: action.status,
+  hash: action.hash,
+  input: shownWhole.includes(action.status) ? action.input : redacted(action.input),
+  needs: action.needs,
+  ref: action.ref === null ? null : redacted(action.ref),
+  dryRun: action.dryRun,
+  reason: redactedOrNull(action.reason),
+  attempts: action.attempts,
+  createdAt: iso(action.createdAt),
+  updatedAt: iso(action.updatedAt),
+});
+
+export const breakerRow = (breaker: BreakerRow) => ({
+  service: breaker.service,
+  state: breaker.state,
+  failures: breaker.failures,
+  openUntil: isoOrNull(breaker.openUntil),
+  reason: redactedOrNull(breaker.reason),
+});
+
+export const sourceRow = (source: SourceRow) => ({
+  name: source.name,
+  type: source.type,
+  active: source.active,
+  lastEventAt: isoOrNull(source.lastEventAt),
+  events: source.events,
+});
+
+const sum = (counts: Readonly<Record<string, number>>) =>
+  Object.values(counts).reduce((total, count) => total + count, 0);
+
+export function overviewView(overview: Overview, version: string, now: number) {
+  const decided = sum(overview.decided);
+  return {
+    version,
+    now: iso(now),
+    events: { ...overview.events, total: sum(overview.events) },
+    runs: { ...overview.runs, total: sum(overview.runs) },
+    actions: { ...overview.actions, total: sum(overview.actions) },
+    decided: {
+      ...overview.decided,
+      total: decided,
+      /** Of the decisions made so far; null before the first. */
+      modelShare: decided === 0 ? null : overview.decided.model / decided,
+    },
+    deadLetters: overview.runs.dead,
+    reviewsPending: overview.actions.awaiting_review,
+    oldestDueAt: isoOrNull(overview.oldestDueAt),
+  };
+}

@@ -1,0 +1,191 @@
+/** The shapes of the admin API's rows, as JSON Schema (2020-12, the dialect of OpenAPI 3.1). */
+import { actionStatuses } from "../domain/action.ts";
+import { modes, runStatuses } from "../domain/run.ts";
+
+const text = { type: "string" };
+const textOrNull = { type: ["string", "null"] };
+const time = { type: "string", format: "date-time" };
+const timeOrNull = { type: ["string", "null"], format: "date-time" };
+const count = { type: "integer", minimum: 0 };
+const anyJson = { description: "Any JSON, redacted" };
+const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
+const orNull = (schema: object) => ({ oneOf: [schema, { type: "null" }] });
+const list = (items: object) => ({ type: "array", items });
+
+/** Closed, every field required: an answer that leaves one out, or brings one along, is a fault. */
+const object = (properties: Readonly<Record<string, object>>) => ({
+  type: "object",
+  required: Object.keys(properties),
+  additionalProperties: false,
+  properties,
+});
+const counts = (names: readonly string[]) =>
+  object(Object.fromEntries([...names, "total"].map((name) => [name, count])));
+
+const eventStatuses = ["routed", "unrouted", "inactive"];
+
+const event = {
+  id: text,
+  source: text,
+  type: text,
+  providerId: text,
+  receivedAt: time,
+  occurredAt: timeOrNull,
+  status: ref("EventStatus"),
+  faults: list(object({ route: text, part: { enum: ["if", "concurrency.key"] }, message: text })),
+  runs: list(object({ id: text, agent: text, status: ref("RunStatus") })),
+};
+
+const run = {
+  id: text,
+  event: text,
+  route: textOrNull,
+  agent: text,
+  mode: { enum: modes },
+  status: ref("RunStatus"),
+  decidedBy: { enum: ["model", "rules", null] },
+  decidedWhy: textOrNull,
+  attempts: count,
+  waitingFor: orNull(
+    object({
+      kind: { enum: ["retry", "service", "person", "preconditions"] },
+      reason: text,
+      service: textOrNull,
+      until: timeOrNull,
+    }),
+  ),
+  parkedSince: timeOrNull,
+  reason: textOrNull,
+  concurrencyKey: textOrNull,
+  generation: count,
+  configHash: text,
+  promptHash: textOrNull,
+  createdAt: time,
+  updatedAt: time,
+};
+
+const usage = object({
+  model: text,
+  inputTokens: count,
+  outputTokens: count,
+  costUsd: { type: ["number", "null"] },
+});
+
+const action = {
+  id: text,
+  run: text,
+  agent: text,
+  name: text,
+  kind: text,
+  subject: text,
+  key: text,
+  status: ref("ActionStatus"),
+  hash: text,
+  input: { type: "object", description: "Exact while it awaits a review, else redacted" },
+  needs: list(text),
+  ref: orNull({ type: "object", additionalProperties: text }),
+  dryRun: { type: "boolean" },
+  reason: textOrNull,
+  attempts: count,
+  createdAt: time,
+  updatedAt: time,
+};
+
+export const openapiSchemas = {
+  Error: object({ error: object({ code: text, message: text }) }),
+  EventStatus: { enum: eventStatuses },
+  RunStatus: { enum: runStatuses },
+  ActionStatus: { enum: actionStatuses },
+  Event: object(event),
+  EventDetail: object({
+    ...event,
+    headers: { type: "object", additionalProperties: text },
+    bodyBytes: count,
+    bodyHash: text,
+    payload: anyJson,
+    text: { ...textOrNull, description: "The body where it is no JSON, shortened" },
+    deliveries: list(
+      object({
+        id: text,
+        result: { enum: ["accepted", "duplicate", "malformed"] },
+        receivedAt: time,
+        remoteAddress: text,
+        secretIndex: { type: ["integer", "null"] },
+        reason: textOrNull,
+      }),
+    ),
+    runs: list(ref("Run")),
+  }),
+  Run: object(run),
+  RunDetail: object({
+    ...run,
+    decision: anyJson,
+    steps: list(
+      object({
+        name: text,
+        schemaVersion: count,
+        startedAt: time,
+        endedAt: time,
+        durationMs: count,
+        usage: orNull(usage),
+        output: anyJson,
+      }),
+    ),
+    actions: list(ref("Action")),
+  }),
+  Action: object(action),
+  Breaker: object({
+    service: text,
+    state: { enum: ["closed", "half-open", "open"] },
+    failures: count,
+    openUntil: timeOrNull,
+    reason: textOrNull,
+  }),
+  Source: object({
+    name: text,
+    type: text,
+    active: { type: "boolean" },
+    lastEventAt: timeOrNull,
+    events: count,
+  }),
+  Overview: object({
+    version: text,
+    now: time,
+    events: counts(eventStatuses),
+    runs: counts(runStatuses),
+    actions: counts(actionStatuses),
+    decided: object({
+      model: count,
+      rules: count,
+      total: count,
+      modelShare: { type: ["number", "null"], minimum: 0, maximum: 1 },
+    }),
+    deadLetters: count,
+    reviewsPending: count,
+    oldestDueAt: timeOrNull,
+  }),
+  ReplayRequest: {
+    type: "object",
+    description: "Exactly one of event and filter; a filter names at least one field",
+    additionalProperties: false,
+    properties: {
+      event: text,
+      filter: {
+        type: "object",
+        additionalProperties: false,
+        minProperties: 1,
+        properties: {
+          source: text,
+          type: text,
+          agent: text,
+          status: ref("RunStatus"),
+          since: text,
+          until: text,
+          deadLetters: { type: "boolean" },
+        },
+      },
+      dryRun: { type: "boolean", default: false },
+    },
+  },
+  Replay: object({ count, events: count, runs: list(text), dryRun: { type: "boolean" } }),
+};

@@ -1,0 +1,171 @@
+/** What the admin API is, for programs: served at /api/openapi.json, and held against real answers by a test. */
+import { openapiSchemas } from "./openapi-schemas.ts";
+
+const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
+const json = (schema: object) => ({ "application/json": { schema } });
+const answers = (description: string, schema: object, faults: readonly number[] = []) => ({
+  "200": { description, content: json(schema) },
+  ...Object.fromEntries(
+    [...faults, 401, 421, 500].map((status) => [
+      String(status),
+      { description: faultTexts[status] ?? "Fault", content: json(ref("Error")) },
+    ]),
+  ),
+});
+const faultTexts: Readonly<Record<number, string>> = {
+  400: "A value is wrong; the message names the field and what is allowed",
+  401: "No token, or a wrong one",
+  403: "A change by cookie that did not come from this service's own page",
+  404: "There is none with this id",
+  409: "The hash is stale, or the state does not allow it any more",
+  421: "The Host header names a host that is not answered",
+  422: "The edit does not fit the kind of action",
+  500: "This failed on our side",
+  503: "Not now; try again after Retry-After",
+};
+
+const parameter = (name: string, description: string, schema: object = { type: "string" }) => ({
+  name,
+  in: "query",
+  description,
+  schema,
+});
+const pageParameters = [
+  parameter("limit", "How many rows", { type: "integer", minimum: 1, maximum: 200, default: 50 }),
+  parameter("cursor", "The `next` of the answer before"),
+  parameter("source", "Name of a source"),
+  parameter("type", "Type of an event; of an action its kind"),
+  parameter("agent", "Name of an agent"),
+  parameter("since", "ISO 8601 time, or a span before now: 30m, 24h, 7d; inclusive"),
+  parameter("until", "As since; exclusive"),
+];
+const idParameter = { name: "id", in: "path", required: true, schema: { type: "string" } };
+
+const listOf = (name: string, what: string, statusSchema: string | null) => ({
+  get: {
+    operationId: `list${what}`,
+    summary: `${what}, newest first`,
+    parameters: [
+      ...pageParameters,
+      ...(statusSchema === null ? [] : [parameter("status", "One status", ref(statusSchema))]),
+    ],
+    responses: answers("One page", pageOf(name), [400]),
+  },
+});
+const pageOf = (name: string) => ({
+  type: "object",
+  required: ["items", "next"],
+  additionalProperties: false,
+  properties: { items: { type: "array", items: ref(name) }, next: { type: ["string", "null"] } },
+});
+const one = (operationId: string, summary: string, schema: string) => ({
+  get: { operationId, summary, parameters: [idParameter], responses: answers(summary, ref(schema), [404]) },
+});
+const deed = (
+  operationId: string,
+  summary: string,
+  request: { schema: object; required: boolean },
+  schema: object,
+  faults: readonly number[],
+  byId = true,
+) => ({
+  post: {
+    operationId,
+    summary,
+    ...(byId ? { parameters: [idParameter] } : {}),
+    requestBody: { required: request.required, content: json(request.schema) },
+    responses: answers(summary, schema, [400, 403, ...faults]),
+  },
+});
+const body = (required: readonly string[], properties: object) => ({
+  schema: { type: "object", required, additionalProperties: false, properties },
+  required: required.length > 0,
+});
+const text = { type: "string" };
+
+const paths = {
+  "/api/overview": {
+    get: {
+      operationId: "overview",
+      summary: "Counters",
+      responses: answers("Counters of everything stored", ref("Overview")),
+    },
+  },
+  "/api/events": listOf("Event", "Events", "EventStatus"),
+  "/api/events/{id}": one("event", "One event with its deliveries and runs", "EventDetail"),
+  "/api/runs": listOf("Run", "Runs", "RunStatus"),
+  "/api/runs/{id}": one("run", "One run with its steps, decision and actions", "RunDetail"),
+  "/api/dead-letters": listOf("Run", "DeadLetters", null),
+  "/api/actions": listOf("Action", "Actions", "ActionStatus"),
+  "/api/breakers": {
+    get: {
+      operationId: "breakers",
+      summary: "One breaker per service",
+      responses: answers("All breakers", pageOf("Breaker")),
+    },
+  },
+  "/api/sources": {
+    get: {
+      operationId: "sources",
+      summary: "Configured sources and their activity",
+      responses: answers("All sources", pageOf("Source")),
+    },
+  },
+  "/api/stream": {
+    get: {
+      operationId: "stream",
+      summary: "Server-sent events `event`, `run`, `action`, `breaker`, each with its row as in the lists",
+      responses: {
+        "200": { description: "The live feed", content: { "text/event-stream": { schema: text } } },
+        "503": { description: "Too many feeds are open", content: json(ref("Error")) },
+      },
+    },
+  },
+  "/api/actions/{id}/approve": deed(
+    "approve",
+    "Approve exactly the payload of this hash, or an edit of it",
+    body(["hash"], { hash: text, edited: { type: "object", description: "The action's whole new input" } }),
+    ref("Action"),
+    [404, 409, 422],
+  ),
+  "/api/actions/{id}/reject": deed(
+    "reject",
+    "Reject a held action; what builds on it is skipped",
+    body(["reason"], { reason: { ...text, minLength: 1, maxLength: 1_000 } }),
+    ref("Action"),
+    [404, 409],
+  ),
+  "/api/runs/{id}/cancel": deed(
+    "cancel",
+    "Cancel a run that is queued, waits, or awaits a review",
+    body([], { reason: { ...text, minLength: 1, maxLength: 1_000 } }),
+    ref("Run"),
+    [404, 409],
+  ),
+  "/api/replays": deed(
+    "replay",
+    "Run stored events again under today's configuration; with dryRun only count",
+    {
+      required: true,
+      schema: ref("ReplayRequest"),
+    },
+    ref("Replay"),
+    [404],
+    false,
+  ),
+};
+
+/** An OpenAPI 3.1 document. */
+export const openapi = (version: string) => ({
+  openapi: "3.1.0",
+  info: { title: "Signalbox admin API", version },
+  security: [{ bearer: [] }, { session: [] }],
+  paths,
+  components: {
+    securitySchemes: {
+      bearer: { type: "http", scheme: "bearer" },
+      session: { type: "apiKey", in: "cookie", name: "signalbox_session" },
+    },
+    schemas: openapiSchemas,
+  },
+});
