@@ -1,0 +1,125 @@
+import { describe, expect, it } from "vitest";
+import { ServiceClosed, ServiceError } from "../../src/domain/errors.ts";
+import type { Json } from "../../src/domain/json.ts";
+import type { State } from "../../src/domain/ports.ts";
+import { createGuard } from "../../src/resilience/guard.ts";
+import { manualClock } from "../support/clock.ts";
+
+function memoryState(): State {
+  const rows = new Map<string, { value: Json; version: number }>();
+  return {
+    get: async (scope, key) => rows.get(`${scope}/${key}`) ?? null,
+    list: async (scope) =>
+      [...rows]
+        .filter(([id]) => id.startsWith(`${scope}/`))
+        .map(([id, row]) => ({ key: id.slice(scope.length + 1), ...row })),
+    put: async (scope, key, value, expected) => {
+      const id = `${scope}/${key}`;
+      if ((rows.get(id)?.version ?? 0) !== expected) return false;
+      rows.set(id, { value, version: expected + 1 });
+      return true;
+    },
+  };
+}
+
+const settings = { failures: 2, openForMs: 1_000, maxOpenForMs: 8_000, probeMs: 5_000 };
+const down = new ServiceError("github", "unavailable", "answered 503");
+const failing = async () => {
+  throw down;
+};
+
+function open(state = memoryState()) {
+  const clock = manualClock();
+  const told: string[] = [];
+  const make = () =>
+    createGuard({
+      state,
+      clock,
+      settings: () => settings,
+      onChange: (change) => told.push(`${change.service} ${change.state}`),
+    });
+  return { clock, told, guard: make(), other: make() };
+}
+
+describe("guard", () => {
+  it("opens for the whole fleet at once, since the state is shared", async () => {
+    const { guard, other, told } = open();
+    for (let call = 0; call < 2; call += 1) await expect(guard.call("github", failing)).rejects.toBe(down);
+    await expect(other.call("github", async () => 1)).rejects.toThrow(ServiceClosed);
+    expect(told).toEqual(["github open"]);
+  });
+
+  it("lets one probe in per fleet, and everyone when it succeeds", async () => {
+    const { guard, other, clock, told } = open();
+    for (let call = 0; call < 2; call += 1) await guard.call("github", failing).catch(() => {});
+    await clock.advance(1_000);
+    let answer: (value: number) => void = () => {};
+    const probe = guard.call("github", () => new Promise<number>((resolve) => (answer = resolve)));
+    await clock.advance(0);
+    await expect(other.call("github", async () => 2)).rejects.toThrow(ServiceClosed);
+    answer(1);
+    expect(await probe).toBe(1);
+    expect(await other.call("github", async () => 2)).toBe(2);
+    expect(told).toEqual(["github open", "github half-open", "github closed"]);
+  });
+
+  it("does not let a call from before the opening decide on the probe", async () => {
+    const { guard, clock } = open();
+    let late: (error: Error) => void = () => {};
+    const old = guard.call("github", () => new Promise((_, reject) => (late = reject)));
+    for (let call = 0; call < 2; call += 1) await guard.call("github", failing).catch(() => {});
+    await clock.advance(1_000);
+    let answer: (value: number) => void = () => {};
+    const probe = guard.call("github", () => new Promise<number>((resolve) => (answer = resolve)));
+    await clock.advance(0);
+    late(down);
+    await expect(old).rejects.toBe(down);
+    expect((await guard.list())[0]?.state).toBe("half-open");
+    answer(1);
+    await probe;
+    expect((await guard.list())[0]?.state).toBe("closed");
+  });
+
+  it("is opened by neither 4xx nor rate limits nor faults of our own", async () => {
+    const { guard } = open();
+    for (const error of [
+      new ServiceError("github", "invalid", "422"),
+      new ServiceError("github", "rate-limited", "429"),
+      new TypeError("ours"),
+    ]) {
+      for (let call = 0; call < 3; call += 1) {
+        await expect(
+          guard.call("github", async () => {
+            throw error;
+          }),
+        ).rejects.toBe(error);
+      }
+    }
+    expect(await guard.closed("github")).toBeNull();
+  });
+
+  it("pauses a service that refuses our credentials, for longer each time, and ends the pause when it takes them", async () => {
+    const { guard, clock, told } = open();
+    const refusing = async () => {
+      throw new ServiceError("github", "unauthorized", "bad credentials", { status: 401 });
+    };
+    await guard.call("github", refusing).catch(() => {});
+    const first = await guard.closed("github");
+    expect(first?.until).toBe(clock.now() + 300_000);
+    expect(first?.reason).toContain("refuses our credentials");
+    await expect(guard.call("github", async () => 1)).rejects.toThrow(ServiceClosed);
+    await clock.advance(300_000);
+    await guard.call("github", refusing).catch(() => {});
+    expect((await guard.closed("github"))?.until).toBe(clock.now() + 600_000);
+    await clock.advance(600_000);
+    expect(await guard.call("github", async () => 1)).toBe(1);
+    expect((await guard.list())[0]).toMatchObject({ state: "closed", paused: null });
+    expect(told).toEqual(["github paused", "github paused"]);
+  });
+
+  it("keeps services apart", async () => {
+    const { guard } = open();
+    for (let call = 0; call < 2; call += 1) await guard.call("github", failing).catch(() => {});
+    expect(await guard.call("slack", async () => 1)).toBe(1);
+  });
+});
