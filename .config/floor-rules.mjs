@@ -5,7 +5,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import ts from "typescript";
 
 const maxLines = 400;
-const attics = /^(utils?|helpers?|commons?|types?|misc|shared|lib)$/;
+const attics = /^(utils?|helpers?|commons?|types?)$/;
 /** @typedef {{ line: number, rule: string, message: string }} Fault */
 
 /** @param {string} file path below the root, with forward slashes */

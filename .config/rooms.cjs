@@ -4,7 +4,8 @@ const floor = ["domain", "resilience", "observability"];
 const rooms = {
   domain: [],
   resilience: ["domain"],
-  observability: ["domain"],
+  // Alerts are paced and breakers are shown: it may know the clock and the policies, which know nothing of it.
+  observability: ["domain", "resilience"],
   config: floor,
   sources: floor,
   http: floor,
