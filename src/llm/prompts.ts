@@ -122,7 +122,11 @@ interface ReadPrompt {
   readonly faults: readonly PromptFault[];
   readonly prompt: Prompt | null;
 }
-const failed = (faults: readonly PromptFault[]): ReadPrompt => ({ faults, prompt: null });
+/** In the order of the file. */
+const failed = (faults: readonly PromptFault[]): ReadPrompt => ({
+  faults: faults.toSorted((a, b) => a.line - b.line || a.column - b.column),
+  prompt: null,
+});
 
 function readPrompt(
   yaml: PromptYaml,
@@ -209,7 +213,7 @@ function exampleFaults(
       }),
     );
     try {
-      texts?.template.fill(variables as JsonObject, texts.tags);
+      texts?.template.render(variables as JsonObject, texts.tags);
     } catch (error) {
       const cause =
         error instanceof Error ? error.message.replace(/, line:\d+(?:, col:\d+)?$/, "") : "unknown cause";
@@ -226,7 +230,7 @@ function exampleFaults(
 
 function createPrompt(content: PromptFile, policy: unknown, file: string, texts: Texts): Prompt {
   const examples = content.examples.flatMap(({ variables, output }) => [
-    { role: "user", text: texts.template.fill(variables as JsonObject, texts.tags) } as const,
+    { role: "user", text: texts.template.render(variables as JsonObject, texts.tags) } as const,
     { role: "assistant", text: JSON.stringify(output) } as const,
   ]);
   return {
@@ -240,8 +244,8 @@ function createPrompt(content: PromptFile, policy: unknown, file: string, texts:
     hash: hashJson(content as Json),
     file,
     render: (variables) => ({
-      system: texts.system.fill(variables, texts.tags),
-      messages: [...examples, { role: "user", text: texts.template.fill(variables, texts.tags) }],
+      system: texts.system.render(variables, texts.tags),
+      messages: [...examples, { role: "user", text: texts.template.render(variables, texts.tags) }],
     }),
   };
 }

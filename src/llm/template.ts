@@ -24,7 +24,7 @@ export interface Template {
   /** The names of the tags that it delimits text with, lower case. */
   readonly tags: readonly string[];
   /** Throws when a variable that is used has no value, or a limit is passed. `tags` are neutralised in the values. */
-  fill(variables: JsonObject, tags: readonly string[]): string;
+  render(variables: JsonObject, tags: readonly string[]): string;
 }
 
 const begin = "\uFDD0";
@@ -98,7 +98,7 @@ export function compile(
   return {
     template: {
       tags,
-      fill: (variables, names) => neutralised(String(engine.renderSync(parsed, { ...variables })), names),
+      render: (variables, names) => neutralised(String(engine.renderSync(parsed, { ...variables })), names),
     },
     faults,
   };

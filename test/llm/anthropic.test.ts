@@ -56,12 +56,11 @@ describe("a model of anthropic, in its own terms", () => {
       (text, index) => ({ role: index === 1 ? "assistant" : "user", text }) as const,
     );
     await create().complete(requestOf({ messages: turns }));
-    const { system, messages } = server.requests[0]?.body as {
-      system: { cache_control?: unknown }[];
-      messages: { content: { cache_control?: unknown }[] }[];
-    };
-    expect(system.map((block) => block.cache_control)).toEqual([{ type: "ephemeral" }]);
-    expect(messages.map(({ content }) => content[0]?.cache_control)).toEqual([
+    const body = server.requests[0]?.body as
+      | { system: { cache_control?: unknown }[]; messages: { content: { cache_control?: unknown }[] }[] }
+      | undefined;
+    expect(body?.system.map((block) => block.cache_control)).toEqual([{ type: "ephemeral" }]);
+    expect(body?.messages.map(({ content }) => content[0]?.cache_control)).toEqual([
       undefined,
       { type: "ephemeral" },
       undefined,

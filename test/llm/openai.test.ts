@@ -38,8 +38,7 @@ modelContract({
   error,
   schemaOf: (body) => {
     const format = body["response_format"] as { json_schema: { strict: boolean; schema: unknown } };
-    expect(format.json_schema.strict).toBe(true);
-    return format.json_schema.schema;
+    return format.json_schema.strict ? format.json_schema.schema : "not strict";
   },
 });
 
@@ -79,8 +78,8 @@ describe("a model of openai, in its own terms", () => {
     expect(await model.complete(requestOf())).toMatchObject({ text: "{}", stop: "end" });
     await model.complete(requestOf());
     expect(formats()).toEqual(["json_schema", "json_object", "json_object"]);
-    const [first] = server.requests[1]?.body["messages"] as { content: string }[];
-    expect(first?.content).toMatch(
+    const messages = server.requests[1]?.body["messages"] as { content: string }[] | undefined;
+    expect(messages?.[0]?.content).toMatch(
       /^You sort mail\.\n\nAnswer with one JSON object[\s\S]*"enum":\["bug","question"\]/,
     );
   });

@@ -1,0 +1,383 @@
+import { test as property, describe, expect, it } from "vitest";
+import fc from "fast-check";
+import { z } from "zod";
+import { JournalUnavailable, ServiceClosed, ServiceError } from "../../src/domain/errors.ts";
+import type { FaultKind } from "../../src/domain/errors.ts";
+import type {
+  DeciderRequest,
+  Model,
+  ModelAnswer,
+  ModelRequest,
+  ServiceGuard,
+} from "../../src/domain/ports.ts";
+import { createDecider } from "../../src/llm/decide.ts";
+import type { Prompt } from "../../src/llm/prompts.ts";
+import type { Log } from "../../src/observability/log.ts";
+import { createMetrics } from "../../src/observability/metrics.ts";
+import type { Clock } from "../../src/resilience/clock.ts";
+
+const Decision = z.strictObject({ label: z.enum(["bug", "question"]), score: z.number().min(0).max(100) });
+const good = '{"label":"bug","score":90}';
+const fromRules = { label: "question", score: 50 };
+const payload = "the customer's own words";
+
+type Step = (request: ModelRequest) => Promise<ModelAnswer>;
+const usage = (costUsd: number | null) => ({ model: "", inputTokens: 10, outputTokens: 5, costUsd });
+const says =
+  (text: string, stop: ModelAnswer["stop"] = "end", costUsd: number | null = 0.25): Step =>
+  async () => ({ text, stop, usage: usage(costUsd) });
+const fails =
+  (kind: FaultKind, options: { status?: number; retryAfterMs?: number } = {}): Step =>
+  async () => {
+    throw new ServiceError("model:x/y", kind, `failed with ${payload}`, options);
+  };
+const never: Step = () => new Promise(() => undefined);
+
+interface Setup {
+  main?: Step[];
+  fallback?: Step[];
+  unconfigured?: string[];
+  missing?: string[];
+  fallbackName?: string | null;
+  closed?: Record<string, number>;
+  guard?: ServiceGuard;
+  render?: Prompt["render"];
+}
+
+function setup(options: Setup = {}) {
+  const calls: { model: string; request: ModelRequest }[] = [];
+  const waits: number[] = [];
+  const lines: { level: string; fields: Record<string, unknown> }[] = [];
+  const model = (name: string, provider: Model["provider"], steps: Step[]): Model => ({
+    name,
+    provider,
+    model: `${name}-1`,
+    configured: !(options.unconfigured ?? []).includes(name),
+    timeoutMs: 30_000,
+    async complete(request) {
+      calls.push({ model: name, request });
+      const answer = await (
+        steps[calls.filter((call) => call.model === name).length - 1] ?? fails("invalid")
+      )(request);
+      return { ...answer, usage: { ...answer.usage, model: `${name}-1` } };
+    },
+  });
+  const models = new Map(
+    [model("main", "anthropic", options.main ?? []), model("fallback", "openai", options.fallback ?? [])]
+      .filter(({ name }) => !(options.missing ?? []).includes(name))
+      .map((each) => [each.name, each] as const),
+  );
+  const prompt: Prompt = {
+    agent: "email-triage",
+    version: 1,
+    description: null,
+    model: "main",
+    fallback: options.fallbackName === undefined ? "fallback" : options.fallbackName,
+    maxOutputTokens: 512,
+    policy: {},
+    hash: "a".repeat(64),
+    file: "prompts/email-triage.yaml",
+    render:
+      options.render ??
+      (() => ({ system: "Sort it.", messages: [{ role: "user", text: `<mail>${payload}</mail>` }] })),
+  };
+  const guard: ServiceGuard = options.guard ?? {
+    async call(service, fn) {
+      const until = options.closed?.[service];
+      if (until !== undefined) throw new ServiceClosed(service, until, "its breaker is open");
+      return fn();
+    },
+    closed: async () => null,
+  };
+  /** Waits end at once, and are noted. */
+  const clock: Clock = {
+    now: () => 0,
+    after(ms, fn) {
+      waits.push(ms);
+      queueMicrotask(fn);
+      return { cancel: () => undefined };
+    },
+  };
+  const keep = (level: string) => (fields: Record<string, unknown>) => {
+    lines.push({ level, fields });
+  };
+  const log = {
+    debug: keep("debug"),
+    info: keep("info"),
+    warn: keep("warn"),
+    error: keep("error"),
+  } as unknown as Log;
+  const metrics = createMetrics();
+  const prompts = new Map([["email-triage", prompt]]);
+  const decider = createDecider({ models, prompts, guard, clock, log, metrics, random: () => 0.5 });
+  const request: DeciderRequest = {
+    agent: "email-triage",
+    name: "decide",
+    schema: Decision,
+    variables: {},
+    rules: () => fromRules,
+    rulesOnly: null,
+    signal: new AbortController().signal,
+  };
+  return {
+    calls,
+    waits,
+    lines,
+    metrics,
+    decide: (more: Partial<DeciderRequest> = {}) => decider.decide({ ...request, ...more }),
+  };
+}
+
+describe("a decision by a model", () => {
+  it("says which model made it, and what it used", async () => {
+    const { decide, calls } = setup({ main: [says(good)] });
+    expect(await decide()).toEqual({
+      decision: { label: "bug", score: 90 },
+      decidedBy: "model",
+      why: "main-1 (main) answered",
+      usage: { model: "main-1", inputTokens: 10, outputTokens: 5, costUsd: 0.25 },
+    });
+    expect(calls[0]?.request).toMatchObject({ schemaName: "email-triage_decide", maxOutputTokens: 512 });
+  });
+
+  it("may come in a Markdown fence", async () => {
+    const { decide } = setup({ main: [says(`\n\`\`\`json\n${good}\n\`\`\`\n`)] });
+    expect(await decide()).toMatchObject({ decidedBy: "model", decision: { label: "bug", score: 90 } });
+  });
+
+  it("is repaired once: the model gets its answer back with what is wrong with it", async () => {
+    const { decide, calls } = setup({ main: [says('{"label":"bug","score":900}'), says(good)] });
+    expect(await decide()).toMatchObject({ decidedBy: "model", usage: { inputTokens: 20, costUsd: 0.5 } });
+    const [, assistant, user] = calls[1]?.request.messages ?? [];
+    expect(assistant).toEqual({ role: "assistant", text: '{"label":"bug","score":900}' });
+    expect(user?.text).toContain("- score: Too big");
+  });
+
+  it("is the next model's after answers that stay wrong, and all of them are paid for", async () => {
+    const { decide, calls, metrics } = setup({ main: [says("no JSON"), says("")], fallback: [says(good)] });
+    expect(await decide()).toMatchObject({
+      decidedBy: "model",
+      why: "fallback-1 (fallback) answered",
+      usage: { model: "main-1 + fallback-1", inputTokens: 30, outputTokens: 15, costUsd: 0.75 },
+    });
+    expect(calls.map(({ model }) => model)).toEqual(["main", "main", "fallback"]);
+    const { text } = await metrics.render();
+    expect(text).toContain('signalbox_model_tokens_total{model="main-1",direction="input"} 20');
+    expect(text).toContain('signalbox_model_cost_usd_total{model="fallback-1"} 0.25');
+  });
+
+  it.each<["refusal" | "truncated"]>([["refusal"], ["truncated"]])(
+    "is the next model's after a %s, which is not asked again but counted",
+    async (stop) => {
+      const { decide, calls } = setup({ main: [says(good, stop)], fallback: [says(good)] });
+      expect(await decide()).toMatchObject({ decidedBy: "model", usage: { inputTokens: 20 } });
+      expect(calls.map(({ model }) => model)).toEqual(["main", "fallback"]);
+    },
+  );
+
+  it("waits out a short outage and a short rate limit", async () => {
+    const { decide, waits } = setup({ main: [fails("unavailable", { status: 529 }), says(good)] });
+    expect(await decide()).toMatchObject({ decidedBy: "model" });
+    expect(waits).toEqual([1_000]);
+    const limited = setup({ main: [fails("rate-limited", { retryAfterMs: 3_000 }), says(good)] });
+    expect(await limited.decide()).toMatchObject({ decidedBy: "model" });
+    expect(limited.waits).toEqual([3_000]);
+  });
+
+  it("has an unknown cost as soon as one attempt's cost is unknown", async () => {
+    const { decide } = setup({ main: [says("?", "end", null), says(good)] });
+    expect((await decide()).usage).toEqual({
+      model: "main-1",
+      inputTokens: 20,
+      outputTokens: 10,
+      costUsd: null,
+    });
+  });
+});
+
+describe("a decision by rules", () => {
+  it("is made at once when nothing is to be judged", async () => {
+    const { decide, calls } = setup({ main: [says(good)] });
+    expect(await decide({ rulesOnly: "it is an automatic reply" })).toEqual({
+      decision: fromRules,
+      decidedBy: "rules",
+      why: "it is an automatic reply",
+      usage: null,
+    });
+    expect(calls).toEqual([]);
+  });
+
+  it("says that no model is configured, and what each lacks", async () => {
+    const { decide } = setup({ unconfigured: ["main"], missing: ["fallback"] });
+    expect((await decide()).why).toBe(
+      "no model is configured for email-triage (main has no API key; " +
+        "fallback is not among the models of the configuration)",
+    );
+  });
+
+  it("says that there is no prompt", async () => {
+    const { decide } = setup({ main: [says(good)] });
+    expect((await decide({ agent: "other" })).why).toBe("no prompt is loaded for other");
+  });
+
+  it("says until when breakers are open, and calls nobody behind them", async () => {
+    const { decide, calls } = setup({
+      main: [says(good)],
+      fallback: [says(good)],
+      closed: { "model:anthropic/main-1": 1_000, "model:openai/fallback-1": 2_000 },
+    });
+    expect((await decide()).why).toBe(
+      "main-1 (main)'s breaker is open until 1970-01-01T00:00:01.000Z; " +
+        "fallback-1 (fallback)'s breaker is open until 1970-01-01T00:00:02.000Z",
+    );
+    expect(calls).toEqual([]);
+  });
+
+  it("gives the causes in order, and nothing of what was sent", async () => {
+    const { decide, lines } = setup({
+      main: [fails("unavailable", { status: 529 }), fails("unavailable", { status: 529 })],
+      fallback: [fails("unauthorized", { status: 401 })],
+    });
+    const { why, decision } = await decide();
+    expect(decision).toEqual(fromRules);
+    expect(why).toBe(
+      "main-1 (main) was unavailable (529) (2 times); " +
+        "fallback-1 (fallback) did not accept the API key or the account has no credit (401)",
+    );
+    expect(JSON.stringify(lines)).not.toContain(payload);
+    expect(lines.map(({ level }) => level)).toEqual(["info", "info", "warn"]);
+  });
+
+  it("is made when the time for a decision is over, even if a model never comes back", async () => {
+    const caller = new AbortController();
+    let tellAsked: () => void = () => undefined;
+    const asked = new Promise<void>((resolve) => {
+      tellAsked = resolve;
+    });
+    const silent: Step = (request) => {
+      tellAsked();
+      return never(request);
+    };
+    const { decide, calls } = setup({ main: [silent], fallback: [says(good)] });
+    const answer = decide({ signal: caller.signal });
+    await asked;
+    caller.abort(new Error("over"));
+    expect(await answer).toMatchObject({
+      decidedBy: "rules",
+      why: "the time for a decision ran out while main-1 (main) was asked",
+    });
+    expect(calls).toHaveLength(1);
+  });
+
+  it("is made when the prompt can't be filled", async () => {
+    const { decide, calls } = setup({
+      main: [says(good)],
+      render: () => {
+        throw new Error("undefined variable: mail, line:1, col:4");
+      },
+    });
+    expect(await decide()).toMatchObject({
+      decidedBy: "rules",
+      why: "the prompt of email-triage could not be filled: undefined variable: mail, line:1, col:4",
+    });
+    expect(calls).toEqual([]);
+  });
+
+  it("fails loudly when the rules break their own schema: that is our bug", async () => {
+    const { decide } = setup();
+    await expect(decide({ rulesOnly: "x", rules: () => ({ label: "spam", score: 1 }) })).rejects.toThrow(
+      /^the rules of email-triage \(decide\) decided what its own schema refuses: label: /,
+    );
+  });
+
+  it("is not made when the journal behind the breakers is down: the run comes back", async () => {
+    const guard: ServiceGuard = {
+      call: async () => {
+        throw new JournalUnavailable("disk full");
+      },
+      closed: async () => null,
+    };
+    await expect(setup({ main: [says(good)], guard }).decide()).rejects.toBeInstanceOf(JournalUnavailable);
+  });
+});
+
+type Behaviour = "good" | "wrong" | "text" | "refusal" | "truncated" | "bug" | "hang" | "abort" | FaultKind;
+const behaviours: Behaviour[] = [
+  "good",
+  "wrong",
+  "text",
+  "refusal",
+  "truncated",
+  "bug",
+  "hang",
+  "abort",
+  "unavailable",
+  "timeout",
+  "rate-limited",
+  "unauthorized",
+  "invalid",
+];
+
+describe("the decider", () => {
+  property(
+    "ends with a value of the schema, whatever the models do, and calls nobody it must not call",
+    async () => {
+      const steps = fc.array(fc.constantFrom(...behaviours), { minLength: 3, maxLength: 3 });
+      const services = ["model:anthropic/main-1", "model:openai/fallback-1"];
+      await fc.assert(
+        fc.asyncProperty(
+          steps,
+          steps,
+          fc.subarray(services),
+          fc.boolean(),
+          async (main, fallback, shut, early) => {
+            const caller = new AbortController();
+            const play = (behaviour: Behaviour): Step => {
+              switch (behaviour) {
+                case "good":
+                  return says(good);
+                case "wrong":
+                  return says('{"label":"spam"}');
+                case "text":
+                  return says(payload);
+                case "refusal":
+                case "truncated":
+                  return says("", behaviour);
+                case "bug":
+                  return () => Promise.reject(new TypeError("undefined is not a function"));
+                case "hang":
+                  return (request) => {
+                    queueMicrotask(() => caller.abort(new Error("over")));
+                    return never(request);
+                  };
+                case "abort":
+                  return async (request) => {
+                    caller.abort(new Error("over"));
+                    throw request.signal.reason as Error;
+                  };
+                default:
+                  return fails(behaviour, { retryAfterMs: 1_000 });
+              }
+            };
+            const { decide, calls } = setup({
+              main: main.map(play),
+              fallback: fallback.map(play),
+              closed: Object.fromEntries(shut.map((service) => [service, 1_000])),
+            });
+            if (early) caller.abort(new Error("over"));
+            const answer = await decide({ signal: caller.signal });
+            expect(Decision.safeParse(answer.decision).success).toBe(true);
+            expect(answer.why).not.toContain(payload);
+            expect(calls.length).toBeLessThanOrEqual(early ? 0 : 4);
+            const forbidden: string[] = shut.map((service) => (service === services[0] ? "main" : "fallback"));
+            expect(calls.filter(({ model }) => forbidden.includes(model))).toEqual([]);
+            expect(answer.decision).toEqual(
+              answer.decidedBy === "rules" ? fromRules : { label: "bug", score: 90 },
+            );
+          },
+        ),
+        { numRuns: 300 },
+      );
+    },
+  );
+});
