@@ -4,7 +4,7 @@ import { z } from "zod";
 import { actionKinds } from "../domain/action-kinds.ts";
 import type { ActionRef } from "../domain/action.ts";
 import type { ActionExecutor, Call, Destination } from "../domain/ports.ts";
-import type { GithubReads, Repository } from "../domain/readers.ts";
+import type { ChangedFile, GithubReads, PullRequest, Repository } from "../domain/readers.ts";
 import type { Clock } from "../resilience/clock.ts";
 import type { Attempt, Refusal } from "./http.ts";
 import { boundFetch, createAttempt, filled, hiddenMarker, retryAfter, trimSlash } from "./http.ts";
@@ -170,14 +170,18 @@ function readRefusal(error: unknown, clock: Clock): Refusal | null {
 
 // ── Actions ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-interface Written {
-  readonly id: number;
-  readonly html_url: string;
-  readonly body?: string | null | undefined;
-  readonly user: { readonly id: number; readonly type: string } | null;
-}
+/** Read out of what Octokit returns, because it returns a page of HTML as it is. */
+const Written = z.object({
+  id: z.number(),
+  html_url: z.string(),
+  body: z.string().nullish(),
+  user: z.object({ id: z.number(), type: z.string() }).nullish(),
+});
+type Written = z.output<typeof Written>;
+const WrittenList = z.array(Written);
+const Labels = z.array(z.object({ name: z.string() }));
 
-const refOf = (written: { id: number; html_url: string }): ActionRef => ({
+const refOf = (written: Written): ActionRef => ({
   id: String(written.id),
   url: written.html_url,
 });
@@ -190,7 +194,8 @@ async function findOurs(
   key: string,
 ): Promise<Written | null> {
   for (const text of texts) {
-    if (text.body?.includes(hiddenMarker(key)) && (await isOurs(call, access, text.user))) return text;
+    if (text.body?.includes(hiddenMarker(key)) && (await isOurs(call, access, text.user ?? null)))
+      return text;
   }
   return null;
 }
@@ -205,14 +210,9 @@ function review(deps: Deps): ActionExecutor {
       const access = await enter(call, repository);
       const { octokit, headers } = access;
       const { owner, repo } = repository;
-      const reviews = await attempt(call, "read", () =>
-        octokit.paginate(octokit.rest.pulls.listReviews, {
-          owner,
-          repo,
-          pull_number: number,
-          per_page: 100,
-          headers,
-        }),
+      const page = { owner, repo, pull_number: number, per_page: 100, headers };
+      const reviews = await attempt(call, "read", async () =>
+        WrittenList.parse(await octokit.paginate(octokit.rest.pulls.listReviews, page)),
       );
       const found = await findOurs(deps, call, access, reviews, key);
       return found && refOf(found);
@@ -220,8 +220,8 @@ function review(deps: Deps): ActionExecutor {
     async execute(input, key, call) {
       const { owner, repo, number, ...parsed } = actionKinds["github.review"].parse(input);
       const { octokit, headers } = await enter(call, { owner, repo, installationId: parsed.installationId });
-      const { data } = await attempt(call, "write", () =>
-        octokit.rest.pulls.createReview({
+      return attempt(call, "write", async () => {
+        const { data } = await octokit.rest.pulls.createReview({
           owner,
           repo,
           pull_number: number,
@@ -230,9 +230,9 @@ function review(deps: Deps): ActionExecutor {
           body: marked(parsed.body, key),
           comments: parsed.comments.map(inlineComment),
           headers,
-        }),
-      );
-      return refOf(data);
+        });
+        return refOf(Written.parse(data));
+      });
     },
   };
 }
@@ -259,17 +259,12 @@ function comment(deps: Deps): ActionExecutor {
     key: string,
   ) => {
     const { octokit, headers } = access;
-    const comments = await attempt(call, "read", () =>
-      octokit.paginate(octokit.rest.issues.listComments, {
-        owner: input.owner,
-        repo: input.repo,
-        issue_number: input.number,
-        per_page: 100,
-        headers,
-      }),
+    const { owner, repo, number } = input;
+    const page = { owner, repo, issue_number: number, per_page: 100, headers };
+    const comments = await attempt(call, "read", async () =>
+      WrittenList.parse(await octokit.paginate(octokit.rest.issues.listComments, page)),
     );
-    const withUser = comments.map((item) => ({ ...item, user: item.user ?? null }));
-    return findOurs(deps, call, access, withUser, key);
+    return findOurs(deps, call, access, comments, key);
   };
   return {
     repeat: "lookup",
@@ -288,12 +283,13 @@ function comment(deps: Deps): ActionExecutor {
       const body = marked(parsed.body, key);
       const found = await find(call, access, parsed, key);
       if (found?.body === body) return refOf(found);
-      const { data } = await attempt(call, "write", async () => {
+      return attempt(call, "write", async () => {
         const { issues } = octokit.rest;
-        if (found) return issues.updateComment({ owner, repo, comment_id: found.id, body, headers });
-        return issues.createComment({ owner, repo, issue_number: number, body, headers });
+        const { data } = found
+          ? await issues.updateComment({ owner, repo, comment_id: found.id, body, headers })
+          : await issues.createComment({ owner, repo, issue_number: number, body, headers });
+        return refOf(Written.parse(data));
       });
-      return refOf(data);
     },
   };
 }
@@ -305,56 +301,77 @@ const labels = ({ attempt, enter }: Deps): ActionExecutor => ({
     const { labels: names, number, ...repository } = actionKinds["github.labels"].parse(input);
     const { octokit, headers } = await enter(call, repository);
     const { owner, repo } = repository;
-    await attempt(call, "write", () =>
-      octokit.rest.issues.addLabels({ owner, repo, issue_number: number, labels: names, headers }),
-    );
+    await attempt(call, "write", async () => {
+      const parameters = { owner, repo, issue_number: number, labels: names, headers };
+      return Labels.parse((await octokit.rest.issues.addLabels(parameters)).data);
+    });
     return { id: `${owner}/${repo}#${number}`, labels: names.join(",") };
   },
 });
 
 // ── Reads ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+const Pull = z.object({
+  number: z.number(),
+  title: z.string(),
+  body: z.string().nullish(),
+  state: z.enum(["open", "closed"]),
+  draft: z.boolean().nullish(),
+  html_url: z.string(),
+  // A deleted account leaves none.
+  user: z.object({ login: z.string(), type: z.string() }).nullish(),
+  head: z.object({ ref: z.string(), sha: z.string() }),
+  base: z.object({ ref: z.string(), sha: z.string() }),
+});
+const File = z.object({
+  filename: z.string(),
+  previous_filename: z.string().nullish(),
+  status: z.string(),
+  additions: z.number(),
+  deletions: z.number(),
+  patch: z.string().nullish(),
+});
+
 const reads = ({ attempt, enter }: Deps, call: Call): GithubReads => ({
   async pullRequest(repository, number) {
     const { owner, repo } = repository;
     const { octokit, headers } = await enter(call, repository);
-    const { data } = await attempt(call, "read", () =>
-      octokit.rest.pulls.get({ owner, repo, pull_number: number, headers }),
-    );
-    return {
-      number: data.number,
-      title: data.title,
-      body: data.body ?? "",
-      state: data.state === "open" ? "open" : "closed",
-      draft: data.draft ?? false,
-      author: data.user.login,
-      authorIsBot: data.user.type === "Bot" || data.user.login.endsWith("[bot]"),
-      headRef: data.head.ref,
-      headSha: data.head.sha,
-      baseRef: data.base.ref,
-      baseSha: data.base.sha,
-      url: data.html_url,
-    };
+    return attempt(call, "read", async () => {
+      const { data } = await octokit.rest.pulls.get({ owner, repo, pull_number: number, headers });
+      return toPullRequest(Pull.parse(data));
+    });
   },
   async changedFiles(repository, number) {
     const { owner, repo } = repository;
     const { octokit, headers } = await enter(call, repository);
-    const files = await attempt(call, "read", () =>
-      octokit.paginate(octokit.rest.pulls.listFiles, {
-        owner,
-        repo,
-        pull_number: number,
-        per_page: 100,
-        headers,
-      }),
-    );
-    return files.map((file) => ({
-      path: file.filename,
-      previousPath: file.previous_filename ?? null,
-      status: file.status,
-      additions: file.additions,
-      deletions: file.deletions,
-      patch: file.patch ?? null,
-    }));
+    const page = { owner, repo, pull_number: number, per_page: 100, headers };
+    return attempt(call, "read", async () => {
+      const files = await octokit.paginate(octokit.rest.pulls.listFiles, page);
+      return z.array(File).parse(files).map(toChangedFile);
+    });
   },
+});
+
+const toPullRequest = ({ html_url: url, head, base, user, ...pull }: z.output<typeof Pull>): PullRequest => ({
+  number: pull.number,
+  title: pull.title,
+  body: pull.body ?? "",
+  state: pull.state,
+  draft: pull.draft ?? false,
+  author: user?.login ?? "ghost",
+  authorIsBot: user?.type === "Bot" || (user?.login.endsWith("[bot]") ?? false),
+  headRef: head.ref,
+  headSha: head.sha,
+  baseRef: base.ref,
+  baseSha: base.sha,
+  url,
+});
+
+const toChangedFile = (file: z.output<typeof File>): ChangedFile => ({
+  path: file.filename,
+  previousPath: file.previous_filename ?? null,
+  status: file.status,
+  additions: file.additions,
+  deletions: file.deletions,
+  patch: file.patch ?? null,
 });

@@ -254,6 +254,25 @@ const concealing = (secrets: string[]) => {
     redactText(known.reduce((out, secret) => out.replaceAll(secret, "[redacted]"), text));
 };
 
+/**
+ * A refused creation under an id of ours may mean that we made it before: then that is the result. A look-up that
+ * fails as well leaves the first refusal standing, unless it says that the vendor cannot be asked now.
+ */
+export async function orExisting<T>(create: Promise<T>, find: () => Promise<T | null>): Promise<T> {
+  try {
+    return await create;
+  } catch (error) {
+    if (!isInvalid(error)) throw error;
+    const existing = await find().catch((failure: unknown) => {
+      throw isInvalid(failure) ? error : failure;
+    });
+    if (existing !== null) return existing;
+    throw error;
+  }
+}
+
+const isInvalid = (error: unknown): boolean => error instanceof ServiceError && error.kind === "invalid";
+
 // ── Texts and ids ────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Hidden in Markdown; how an action of unknown outcome is found again. */

@@ -12,6 +12,7 @@ import { ServiceError } from "../domain/errors.ts";
 import type { ActionExecutor, Call, Destination } from "../domain/ports.ts";
 import type { HubspotReads } from "../domain/readers.ts";
 import type { Clock } from "../resilience/clock.ts";
+import { redactText } from "../observability/redact.ts";
 import type { Intent, Refusal } from "./http.ts";
 import { attemptSignal, createAttempt, filled, trimSlash } from "./http.ts";
 
@@ -128,6 +129,13 @@ function parsed(body: unknown): unknown {
 
 // ── Actions ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+/** Read out of what the SDK returns, because it returns undefined for a page of HTML. */
+const Made = z.object({ id: z.string() });
+const Upserted = z.object({
+  results: z.array(Made),
+  errors: z.array(z.object({ message: z.string() })).nullish(),
+});
+
 /** Only the properties that the action names are sent: nothing else about a known contact is touched. */
 const contact = (request: Request): ActionExecutor => ({
   repeat: "natural",
@@ -136,13 +144,13 @@ const contact = (request: Request): ActionExecutor => ({
     const { email, properties } = actionKinds["hubspot.contact"].parse(input);
     const id = email.toLowerCase();
     const batch = { inputs: [{ id, idProperty: "email", properties: { ...properties, email: id } }] };
-    const answer = await request(call, "write", (crm, options) =>
-      crm.contacts.batchApi.upsert(batch, options),
+    const { results, errors } = await request(call, "write", async (crm, options) =>
+      Upserted.parse(await crm.contacts.batchApi.upsert(batch, options)),
     );
-    const [first] = answer.results;
+    const [first] = results;
     if (first) return { id: first.id };
-    const reason = "errors" in answer ? (answer.errors?.[0]?.message ?? "") : "";
-    throw new ServiceError("hubspot", "invalid", `did not take the contact (${reason.slice(0, 100)})`);
+    const reason = redactText(errors?.[0]?.message ?? "no reason given").slice(0, 200);
+    throw new ServiceError("hubspot", "invalid", `did not take the contact: ${reason}`);
   },
 });
 
@@ -178,13 +186,14 @@ function note(request: Request): ActionExecutor {
     async execute(input, key, call) {
       const { contactId, body, at } = actionKinds["hubspot.note"].parse(input);
       const properties = { hs_timestamp: String(at), hs_note_body: withMarker(body, key) };
-      const { id } = await request(call, "write", (crm, options) =>
-        crm.objects.notes.basicApi.create(
-          { properties, associations: toContact("note", contactId) },
-          options,
+      return request(call, "write", async (crm, options) =>
+        Made.parse(
+          await crm.objects.notes.basicApi.create(
+            { properties, associations: toContact("note", contactId) },
+            options,
+          ),
         ),
       );
-      return { id };
     },
   };
 }
@@ -210,16 +219,24 @@ function task(request: Request): ActionExecutor {
         hs_task_status: "NOT_STARTED",
         hs_task_type: "TODO",
       };
-      const { id } = await request(call, "write", (crm, options) =>
-        crm.objects.tasks.basicApi.create(
-          { properties, associations: toContact("task", contactId) },
-          options,
+      return request(call, "write", async (crm, options) =>
+        Made.parse(
+          await crm.objects.tasks.basicApi.create(
+            { properties, associations: toContact("task", contactId) },
+            options,
+          ),
         ),
       );
-      return { id };
     },
   };
 }
+
+const Properties = z.record(z.string(), z.string().nullish());
+const Found = z.object({ results: z.array(Made.extend({ properties: Properties })) });
+const Associated = z.object({
+  results: z.array(z.object({ toObjectId: z.union([z.string(), z.number()]).transform(String) })),
+  paging: z.object({ next: z.object({ after: z.string() }).nullish() }).nullish(),
+});
 
 const bodyProperty = { notes: "hs_note_body", tasks: "hs_task_body" } as const;
 
@@ -234,18 +251,20 @@ async function findAssociated(
   const ids: string[] = [];
   let after: string | undefined;
   do {
-    const page = await request(call, "read", (crm, options) =>
-      crm.associations.v4.basicApi.getPage("contacts", contactId, type, after, 500, options),
+    const page = await request(call, "read", async (crm, options) =>
+      Associated.parse(
+        await crm.associations.v4.basicApi.getPage("contacts", contactId, type, after, 500, options),
+      ),
     );
-    ids.push(...page.results.map((result) => String(result.toObjectId)));
+    ids.push(...page.results.map((result) => result.toObjectId));
     after = page.paging?.next?.after;
   } while (after !== undefined);
   ids.sort((a, b) => Number(b) - Number(a));
   for (let start = 0; start < ids.length; start += 100) {
     const inputs = ids.slice(start, start + 100).map((id) => ({ id }));
     const query = { inputs, properties: [bodyProperty[type]], propertiesWithHistory: [] };
-    const { results } = await request(call, "read", (crm, options) =>
-      crm.objects[type].batchApi.read(query, false, options),
+    const { results } = await request(call, "read", async (crm, options) =>
+      Found.parse(await crm.objects[type].batchApi.read(query, false, options)),
     );
     const found = results.find((item) => item.properties[bodyProperty[type]]?.includes(marker(key)));
     if (found) return { id: found.id };
@@ -259,19 +278,18 @@ async function searchTask(
   subject: string,
   key: string,
 ): Promise<ActionRef | null> {
-  const { results } = await request(call, "read", (crm, options) =>
-    crm.objects.tasks.searchApi.doSearch(
-      {
-        filterGroups: [
-          { filters: [{ propertyName: "hs_task_subject", operator: "EQ" as never, value: subject }] },
-        ],
-        properties: ["hs_task_body"],
-        sorts: ["-hs_createdate"],
-        limit: 100,
-        after: "0",
-      },
-      options,
-    ),
+  const query = {
+    // The SDK's word for it is an enum that it does not export.
+    filterGroups: [
+      { filters: [{ propertyName: "hs_task_subject", operator: "EQ" as never, value: subject }] },
+    ],
+    properties: ["hs_task_body"],
+    sorts: ["-hs_createdate"],
+    limit: 100,
+    after: "0",
+  };
+  const { results } = await request(call, "read", async (crm, options) =>
+    Found.parse(await crm.objects.tasks.searchApi.doSearch(query, options)),
   );
   const found = results.find((item) => item.properties["hs_task_body"]?.includes(marker(key)));
   return found ? { id: found.id } : null;
@@ -279,20 +297,23 @@ async function searchTask(
 
 // ── Reads ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+const Contact = Made.extend({ properties: Properties });
 const contactProperties = ["email", "firstname", "lastname", "company", "lifecyclestage"];
 
 const reads = (request: Request, call: Call): HubspotReads => ({
   async contactByEmail(email) {
     try {
-      const { id, properties } = await request(call, "read", (crm, options) =>
-        crm.contacts.basicApi.getById(
-          email,
-          contactProperties,
-          undefined,
-          undefined,
-          false,
-          "email",
-          options,
+      const { id, properties } = await request(call, "read", async (crm, options) =>
+        Contact.parse(
+          await crm.contacts.basicApi.getById(
+            email,
+            contactProperties,
+            undefined,
+            undefined,
+            false,
+            "email",
+            options,
+          ),
         ),
       );
       return {

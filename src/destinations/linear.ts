@@ -8,7 +8,15 @@ import type { ActionExecutor, Call, Destination } from "../domain/ports.ts";
 import type { LinearIssue, LinearReads } from "../domain/readers.ts";
 import type { Clock } from "../resilience/clock.ts";
 import type { Intent, Refusal } from "./http.ts";
-import { UnexpectedAnswer, createAttempt, filled, requestJson, retryAfter, trimSlash } from "./http.ts";
+import {
+  UnexpectedAnswer,
+  createAttempt,
+  filled,
+  orExisting,
+  requestJson,
+  retryAfter,
+  trimSlash,
+} from "./http.ts";
 
 export interface LinearOptions {
   /** A personal API key, or an OAuth token. */
@@ -63,12 +71,10 @@ const Errors = z.object({
 
 class GraphqlRefusal extends Error {
   readonly kind: FaultKind;
-  readonly missing: boolean;
   constructor(first: z.output<typeof Errors>["errors"][number]) {
     const { code, type, userPresentableMessage } = first.extensions ?? {};
     super([first.message, userPresentableMessage].filter(Boolean).join(": "));
     this.kind = kindOf(`${code ?? ""} ${type ?? ""}`.toLowerCase());
-    this.missing = /not found|could not find/i.test(this.message);
   }
 }
 
@@ -180,15 +186,12 @@ function comment(send: Send): ActionExecutor {
       const { issueId, body } = actionKinds["linear.comment"].parse(input);
       const shape = z.object({ commentCreate: z.object({ success: z.literal(true), comment: Ref }) });
       const variables = { input: { id: uuidOf(key), issueId, body } };
-      try {
-        return (await send(call, "write", documents.commentCreate, variables, shape)).commentCreate.comment;
-      } catch (error) {
-        if (!(error instanceof ServiceError) || error.kind !== "invalid") throw error;
-        // The id may be taken, by ourselves: how Linear words that is not documented, so look.
-        const existing = await find(input, key, call);
-        if (existing) return existing;
-        throw error;
-      }
+      const create = send(call, "write", documents.commentCreate, variables, shape);
+      // How Linear says that an id is taken is not documented, so any refusal is looked into.
+      return orExisting(
+        create.then((answer) => answer.commentCreate.comment),
+        () => find(input, key, call),
+      );
     },
   };
 }

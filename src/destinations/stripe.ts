@@ -3,15 +3,15 @@
  * the vendor forgets keys after a day, ids never.
  */
 import type Stripe from "stripe";
+import { z } from "zod";
 import { actionKinds } from "../domain/action-kinds.ts";
 import type { ActionRef } from "../domain/action.ts";
-import { ServiceError } from "../domain/errors.ts";
 import { sha256 } from "../domain/json.ts";
 import type { ActionExecutor, Call, Destination } from "../domain/ports.ts";
 import type { StripeHistory, StripeReads, StripeSubscription } from "../domain/readers.ts";
 import type { Clock } from "../resilience/clock.ts";
 import type { Attempt, Refusal } from "./http.ts";
-import { boundFetch, createAttempt, filled, trimSlash } from "./http.ts";
+import { boundFetch, createAttempt, filled, orExisting, trimSlash } from "./http.ts";
 
 export interface StripeOptions {
   /** A restricted key is enough: coupons and promotion codes write; customers, subscriptions, invoices, charges read. */
@@ -40,9 +40,9 @@ export function stripe(options: StripeOptions, deps: { clock: Clock }): Destinat
 function createClient(options: StripeOptions): Client {
   const base = trimSlash(options.baseUrl || "https://api.stripe.com");
   let client: Promise<Stripe> | null = null;
-  const toBase: typeof fetch = (input, init) => {
+  const toBase: typeof fetch = async (input, init) => {
     const { pathname, search } = new URL(input instanceof Request ? input.url : input);
-    return boundFetch(base + pathname + search, init);
+    return withError(await boundFetch(base + pathname + search, init));
   };
   return () =>
     (client ??= import("stripe").then(
@@ -54,6 +54,29 @@ function createClient(options: StripeOptions): Client {
           telemetry: false,
         }),
     ));
+}
+
+/** The SDK takes any JSON without `error` for a success, whatever its status: a proxy's 502 would pass for a coupon. */
+async function withError(response: Response): Promise<Response> {
+  if (response.ok) return response;
+  const text = await response.text();
+  const { status } = response;
+  const headers = new Headers(response.headers);
+  // The body has been decoded already.
+  headers.delete("content-encoding");
+  headers.delete("content-length");
+  if (StripeError.safeParse(parsed(text)).success) return new Response(text, { status, headers });
+  return new Response(JSON.stringify({ error: { type: "api_error", message: "" } }), { status, headers });
+}
+
+const StripeError = z.object({ error: z.looseObject({ type: z.string() }) });
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 // ── Faults ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -103,21 +126,6 @@ async function withFreshKeyAfterReplayedOutage<T>(
   }
 }
 
-/** A refused creation may mean that it is there already, made by ourselves: then that is the result. */
-async function orExisting(
-  create: Promise<ActionRef>,
-  find: () => Promise<ActionRef | null>,
-): Promise<ActionRef> {
-  try {
-    return await create;
-  } catch (error) {
-    if (!(error instanceof ServiceError) || error.kind !== "invalid") throw error;
-    const existing = await find();
-    if (existing) return existing;
-    throw error;
-  }
-}
-
 // ── Actions ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Stripe's times are in seconds. */
@@ -136,11 +144,15 @@ export function promotionCodeOf(key: string): string {
   return `STAY-${[...bytes].map((byte) => letters.charAt(byte % 32)).join("")}`;
 }
 
+/** Read out of what the SDK returns, because it returns whatever came. */
+const Coupon = z.object({ id: z.string(), livemode: z.boolean() });
+const PromotionCode = Coupon.extend({ code: z.string() });
+
 function coupon(attempt: Attempt, client: Client): ActionExecutor {
-  const refOf = ({ id, livemode }: Stripe.Coupon): ActionRef => ({
-    id,
-    url: dashboard(livemode, `coupons/${id}`),
-  });
+  const refOf = (made: Stripe.Coupon): ActionRef => {
+    const { id, livemode } = Coupon.parse(made);
+    return { id, url: dashboard(livemode, `coupons/${id}`) };
+  };
   const find = (key: string, call: Call) =>
     attempt(call, "read", async () => {
       try {
@@ -180,11 +192,10 @@ function coupon(attempt: Attempt, client: Client): ActionExecutor {
 }
 
 function promotionCode(attempt: Attempt, client: Client): ActionExecutor {
-  const refOf = ({ id, code, livemode }: Stripe.PromotionCode): ActionRef => ({
-    id,
-    code,
-    url: dashboard(livemode, `promotion_codes/${id}`),
-  });
+  const refOf = (made: Stripe.PromotionCode): ActionRef => {
+    const { id, code, livemode } = PromotionCode.parse(made);
+    return { id, code, url: dashboard(livemode, `promotion_codes/${id}`) };
+  };
   const find = (key: string, customer: string, call: Call) =>
     attempt(call, "read", async () => {
       const { data } = await (await client()).promotionCodes.list({ code: promotionCodeOf(key), limit: 10 });
