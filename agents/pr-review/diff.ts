@@ -1,5 +1,7 @@
 /** Hunks of a unified diff, and the one way a finding gets a line: by its quoted text, within one hunk. */
 
+import { stripInvisible } from "./safe-text.ts";
+
 export interface DiffLine {
   readonly kind: "+" | "-" | " ";
   /** Its number in the old file; null for an added line. */
@@ -60,8 +62,11 @@ const onSide = (hunk: Hunk, side: Side): DiffLine[] =>
   hunk.lines.filter((line) => (side === "RIGHT" ? line.new !== null : line.old !== null));
 const numberOn = (line: DiffLine, side: Side): number => (side === "RIGHT" ? line.new : line.old) ?? 0;
 
-/** Spaces never decide whether two lines are the same: models re-indent what they quote. */
-const bare = (text: string): string => text.replace(/\s+/g, " ").trim();
+/**
+ * What decides whether two lines are the same. Not spaces: models re-indent what they quote. Not `<` and invisible
+ * characters: a prompt takes them out where they could end its delimiter or hide something.
+ */
+const bare = (text: string): string => stripInvisible(text).replace(/</g, "").replace(/\s+/g, " ").trim();
 const quotedLines = (quote: string): string[] =>
   quote
     .split("\n")
