@@ -11,7 +11,7 @@ import type { ParseYaml, PromptFault, PromptYaml } from "./prompt-faults.ts";
 import { compile } from "./template.ts";
 import type { Template } from "./template.ts";
 
-export type { ParseYaml, PromptFault, PromptYaml } from "./prompt-faults.ts";
+export type { PromptFault } from "./prompt-faults.ts";
 
 export interface RenderedPrompt {
   readonly system: string;

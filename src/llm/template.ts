@@ -38,8 +38,7 @@ const invisible =
   /[\u{E0000}-\u{E007F}\u{E0100}-\u{E01EF}\uFE00-\uFE0F\u00AD\u061C\u180E\u200B-\u200F\u202A-\u202E\u2060-\u206F\uFEFF\uFDD0-\uFDEF\uFFF9-\uFFFB]|[^\P{Cc}\t\n\r]/gu;
 
 /** Text as people see it; lone surrogates, which no provider accepts, become U+FFFD. */
-export const visible = (text: string): string =>
-  text.replace(/\p{Surrogate}/gu, "\uFFFD").replace(invisible, "");
+const visible = (text: string): string => text.replace(/\p{Surrogate}/gu, "\uFFFD").replace(invisible, "");
 
 function marked(value: unknown): string {
   if (value === null || value === undefined) return "";

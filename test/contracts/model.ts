@@ -25,7 +25,7 @@ export interface ModelVendor {
   schemaOf(body: Record<string, unknown>): unknown;
 }
 
-export const Verdict = z.strictObject({
+const Verdict = z.strictObject({
   category: z.enum(["bug", "question"]),
   score: z.number().min(0).max(100),
   note: z.string().nullable(),

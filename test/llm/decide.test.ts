@@ -369,7 +369,9 @@ describe("the decider", () => {
             expect(Decision.safeParse(answer.decision).success).toBe(true);
             expect(answer.why).not.toContain(payload);
             expect(calls.length).toBeLessThanOrEqual(early ? 0 : 4);
-            const forbidden: string[] = shut.map((service) => (service === services[0] ? "main" : "fallback"));
+            const forbidden: string[] = shut.map((service) =>
+              service === services[0] ? "main" : "fallback",
+            );
             expect(calls.filter(({ model }) => forbidden.includes(model))).toEqual([]);
             expect(answer.decision).toEqual(
               answer.decidedBy === "rules" ? fromRules : { label: "bug", score: 90 },

@@ -3,12 +3,12 @@ import { createServer } from "node:http";
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-export interface SentRequest {
+interface SentRequest {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: Record<string, unknown>;
 }
-export type Reply = (response: ServerResponse) => void;
+type Reply = (response: ServerResponse) => void;
 
 export interface ModelServer {
   readonly url: string;
