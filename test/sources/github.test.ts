@@ -1,0 +1,190 @@
+import { createHmac } from "node:crypto";
+import { createRequire } from "node:module";
+import { describe, expect, it } from "vitest";
+import { sha256 } from "../../src/domain/json.ts";
+import { github } from "../../src/sources/github.ts";
+import { sourceContract } from "../contracts/source.ts";
+import { rawRequest } from "../support/raw-request.ts";
+import { sharedFile, sharedFiles, sharedNote, sharedPresent } from "../support/shared.ts";
+
+const now = 1_700_000_000_000;
+const secrets = { first: "secret-current", second: "secret-previous", stranger: "secret-of-someone-else" };
+const source = github({ name: "github", secrets: [secrets.first, secrets.second] });
+const delivery = "72d3162e-cc78-11e3-81ab-4c9367dc0958";
+const sign = (secret: string, text: string) =>
+  `sha256=${createHmac("sha256", secret).update(text).digest("hex")}`;
+const request = (text: string, headers: Record<string, string> = {}) =>
+  rawRequest(
+    {
+      "X-Hub-Signature-256": sign(secrets.first, text),
+      "X-GitHub-Delivery": delivery,
+      "X-GitHub-Event": "pull_request",
+      "Content-Type": "application/json",
+      ...headers,
+    },
+    text,
+    now,
+  );
+const body = JSON.stringify({ action: "opened", pull_request: { updated_at: "2026-01-02T03:04:05Z" } });
+
+sourceContract("github", {
+  source: () => source,
+  credentialHeader: "x-hub-signature-256",
+  coversBody: true,
+  hasSecrets: true,
+  tolerance: null,
+  signed: ({ by }) => request(body, { "X-Hub-Signature-256": sign(secrets[by], body) }),
+});
+
+describe("the X-Hub-Signature-256 header", () => {
+  it("is not replaced by the SHA-1 header, however right that is", () => {
+    const sha1 = `sha1=${createHmac("sha1", secrets.first).update(body).digest("hex")}`;
+    const { "x-hub-signature-256": _, ...headers } = request(body).headers;
+    expect(() => source.verify(rawRequest({ ...headers, "x-hub-signature": sha1 }, body, now))).toThrow(
+      expect.objectContaining({ code: "signature_missing" }),
+    );
+    expect(() => source.verify(request(body, { "X-Hub-Signature-256": sha1 }))).toThrow(
+      expect.objectContaining({ code: "signature_malformed" }),
+    );
+  });
+
+  it("is accepted in one spelling only", () => {
+    const upper = sign(secrets.first, body).slice(7).toUpperCase();
+    for (const header of [
+      `sha256=${upper}`,
+      sign(secrets.first, body).slice(7),
+      ` ${sign(secrets.first, body)}`,
+    ]) {
+      expect(() => source.verify(request(body, { "X-Hub-Signature-256": header }))).toThrow(
+        expect.objectContaining({ status: 401, code: "signature_malformed" }),
+      );
+    }
+  });
+});
+
+describe("a GitHub event", () => {
+  it("is known by its delivery and by its body, since the delivery is not signed", () => {
+    const [event] = source.identify(request(body));
+    expect(event).toMatchObject({
+      providerId: delivery,
+      type: "pull_request.opened",
+      occurredAt: Date.parse("2026-01-02T03:04:05Z"),
+      dedupeKeys: [`id:${delivery}`, `body:${sha256(Buffer.from(body))}`],
+    });
+    const [replayed] = source.identify(request(body, { "X-GitHub-Delivery": "fresh" }));
+    expect(replayed?.dedupeKeys).toContain(event?.dedupeKeys[1]);
+  });
+
+  it("has the event's name alone as type where there is no usable action", () => {
+    const typeOf = (value: unknown) => source.identify(request(JSON.stringify(value)))[0]?.type;
+    expect(typeOf({})).toBe("pull_request");
+    expect(typeOf({ action: 7 })).toBe("pull_request");
+    expect(typeOf({ action: "a\u0000b" })).toBe("pull_request");
+    expect(typeOf({ action: "deploy prod" })).toBe("pull_request.deploy prod");
+  });
+
+  it.each(["X-GitHub-Delivery", "X-GitHub-Event"])("is malformed without %s", (name) => {
+    expect(() => source.identify(request(body, { [name]: "" }))).toThrow(
+      expect.objectContaining({
+        status: 400,
+        code: "malformed_event",
+        message: expect.stringContaining(name) as string,
+      }),
+    );
+  });
+
+  it("may come as a form, which is verified as sent and kept as the JSON in it", () => {
+    const event = { action: "opened", text: "a+b & c=d – ü" };
+    const form = `payload=${encodeURIComponent(JSON.stringify(event)).replaceAll("%20", "+")}`;
+    const sent = request(form, { "Content-Type": "application/x-www-form-urlencoded; charset=utf-8" });
+    expect(source.verify(sent)).toEqual({ secretIndex: 0 });
+    const [read] = source.identify(sent);
+    expect(read?.payload).toEqual(event);
+    expect(JSON.parse(read?.body.toString("utf8") ?? "")).toEqual(event);
+    expect(read?.dedupeKeys).toEqual(source.identify(request(JSON.stringify(event)))[0]?.dedupeKeys);
+  });
+
+  it.each(["", "other=1", "payload={}&payload={}", "payload=%ff", "payload=%", "payload=ü"])(
+    "is malformed as the form %j",
+    (form) => {
+      const sent = request(form, { "Content-Type": "application/x-www-form-urlencoded" });
+      expect(() => source.identify(sent)).toThrow(
+        expect.objectContaining({ status: 400, code: "malformed_form" }),
+      );
+    },
+  );
+
+  it("takes the time of a push from GitHub, not from the author of its commit", () => {
+    const push = {
+      head_commit: { timestamp: "2099-01-01T00:00:00Z" },
+      repository: { pushed_at: 1_700_000_000 },
+    };
+    expect(source.identify(request(JSON.stringify(push)))[0]?.occurredAt).toBe(1_700_000_000_000);
+  });
+
+  it("has no time where GitHub names none", () => {
+    expect(source.identify(request('{"zen":"Keep it logically awesome."}'))[0]?.occurredAt).toBeNull();
+  });
+});
+
+interface Webhook {
+  name: string;
+  examples: Record<string, unknown>[];
+}
+const webhooks = createRequire(import.meta.url)(
+  "@octokit/webhooks-examples/api.github.com/index.json",
+) as Webhook[];
+const samples = webhooks.flatMap(({ name, examples }) =>
+  examples.map((example, at) => ({ name, at, example })),
+);
+
+describe("GitHub's own samples", () => {
+  it("are many", () => {
+    expect(samples.length).toBeGreaterThan(200);
+  });
+
+  it.each(samples)("$name $at is verified and identified", ({ name, example }) => {
+    const text = JSON.stringify(example);
+    const sent = request(text, { "X-GitHub-Event": name, "X-Hub-Signature-256": sign(secrets.second, text) });
+    expect(source.verify(sent)).toEqual({ secretIndex: 1 });
+    const [event] = source.identify(sent);
+    const action = example["action"];
+    expect(event?.type).toBe(typeof action === "string" ? `${name}.${action}` : name);
+    expect(event?.payload).toEqual(example);
+  });
+
+  it("of pull requests and pushes have a time", () => {
+    const timed = samples.filter(({ name }) => /^(pull_request|pull_request_review|push)$/.test(name));
+    for (const { name, example } of timed) {
+      const [event] = source.identify(request(JSON.stringify(example), { "X-GitHub-Event": name }));
+      if (example["deleted"] !== true)
+        expect(event?.occurredAt, name).toBeGreaterThan(Date.parse("2019-01-01"));
+    }
+  });
+});
+
+describe.skipIf(!sharedPresent)(`GitHub's samples beside the repository${sharedNote}`, () => {
+  it("are verified by the published vector", () => {
+    const vectors = JSON.parse(sharedFile("specs/vectors/signatures.json")) as {
+      provider: string;
+      secret: string;
+      body: string;
+      headers: Record<string, string>;
+    }[];
+    const mine = vectors.filter(({ provider }) => provider === "github");
+    expect(mine.length).toBeGreaterThan(0);
+    for (const { secret, headers, body: text } of mine) {
+      expect(github({ name: "g", secrets: ["", secret] }).verify(rawRequest(headers, text, now))).toEqual({
+        secretIndex: 1,
+      });
+    }
+  });
+
+  it.each(sharedFiles("specs/github/payloads"))("%s is identified", (file) => {
+    const [name = ""] = file.split(".");
+    const text = sharedFile(`specs/github/payloads/${file}`);
+    const { action } = JSON.parse(text) as { action?: string };
+    const [event] = source.identify(request(text, { "X-GitHub-Event": name }));
+    expect(event?.type).toBe(action === undefined ? name : `${name}.${action}`);
+  });
+});
