@@ -34,7 +34,9 @@ function place(root: Tree, path: readonly string[], value: string): void {
     // `__proto__` would reach outside the tree.
     const name = part === "" ? String(Object.keys(node).length) : part === "__proto__" ? "_" : part;
     if (index === path.length - 1) {
-      node[name] = value;
+      // `types=a&types=b`: a repeated plain key is a list.
+      const before = path.length === 1 ? node[name] : undefined;
+      node[name] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value];
       return;
     }
     const next = node[name];
