@@ -155,8 +155,9 @@ async function startParts(
   const adminToken = options.environment.adminToken ?? ownToken(dataDir);
   const { server } = current().settings.loaded.config;
   let configFaults: readonly Fault[] = [];
+  const liveSources = new Map(current().sources);
   const ingest = createIngest({
-    sources: { get: (name: string) => current().sources.get(name) },
+    sources: liveSources,
     inbox,
     metrics,
     log,
@@ -169,7 +170,7 @@ async function startParts(
     changes,
     control: {
       ...createReview(journal, reads, queue),
-      replay: ({ filter, dryRun }) =>
+      replay: (filter, dryRun) =>
         replay(
           { journal, reads, queue, runsFor: inbox.runsFor, expansionOf: inbox.expansionOf },
           filter,
@@ -191,8 +192,6 @@ async function startParts(
     ready: () => readiness(parts, configFaults),
     token: adminToken,
     assets: dashboardFolder,
-    publicUrl: server.publicUrl,
-    adminHost: server.adminHost,
     log,
     clock,
     version,
@@ -218,6 +217,8 @@ async function startParts(
     onGood: (settings) => {
       configFaults = [];
       reload(settings);
+      liveSources.clear();
+      for (const [name, source] of current().sources) liveSources.set(name, source);
       log.info({ config: settings.loaded.hash.slice(0, 12) }, "the changed configuration is in force");
     },
     onBad: (faults) => {
