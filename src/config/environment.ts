@@ -4,8 +4,8 @@ import type { Variables } from "./variables.ts";
 
 export type { Variables } from "./variables.ts";
 
-export const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
-export type LogLevel = (typeof logLevels)[number];
+const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+type LogLevel = (typeof logLevels)[number];
 
 export interface Environment {
   /** SIGNALBOX_CONFIG: the configuration file, relative to the working directory. */

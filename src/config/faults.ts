@@ -49,7 +49,7 @@ function excerpt(fault: Fault, colors: ReturnType<typeof createColors>): string[
   const room = width - gutter.length;
   const { text, column, length } = clip(fault.source, room);
   return [
-    colors.dim(gutter) + text,
+    text === "" ? colors.dim(gutter.trimEnd()) : colors.dim(gutter) + text,
     colors.dim(`${" ".repeat(gutter.length - 2)}| `) + " ".repeat(column) + colors.red("^".repeat(length)),
   ];
 }

@@ -76,7 +76,8 @@ function missing(
   const prefix = (field: string): string => pathKey([...path, field]);
   const names = fields.flatMap((field) => {
     const below = [...origins.values()].filter(({ path: at }) => pathKey(at.slice(0, 3)) === prefix(field));
-    return below.flatMap((origin) => origin.names);
+    const unset = below.flatMap((origin) => origin.unset);
+    return unset.length > 0 ? unset : below.flatMap((origin) => origin.names);
   });
   return names.length > 0 ? [...new Set(names)] : fields.map((field) => `\`${field}\``);
 }
@@ -104,12 +105,12 @@ export function idleWarnings(
     } else if (isKey(destinationCredentials, name)) {
       idle.destinations.add(name);
       const alerts = (config.alerts.to as readonly string[]).includes(name)
-        ? " Alerts to it are only logged."
+        ? "; alerts to it are only logged"
         : "";
       warnings.push(
         yaml.fault(
           path,
-          `destination ${name} is dry-run: ${lacking}; its actions are recorded, never sent.${alerts}`,
+          `destination ${name} is dry-run: ${lacking}; its actions are recorded, never sent${alerts}`,
         ),
       );
     }
@@ -123,7 +124,12 @@ export function idleWarnings(
     );
   }
   if (Object.keys(config.models).length === 0)
-    warnings.push(yaml.fault(["models"], "no model is configured: the rules decide everything"));
+    warnings.push({
+      file: yaml.file,
+      line: 0,
+      column: 0,
+      message: "no model is configured: the rules decide everything",
+    });
   return { idle, warnings };
 }
 

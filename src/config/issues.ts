@@ -21,7 +21,7 @@ export const valueAt = (value: unknown, path: Path): unknown =>
   path.reduce<unknown>((here, key) => child(here, key), value);
 
 /** `routes[0].mode` → `mode`; `secrets[1]` keeps its list's name. */
-export function labelOf(path: Path): string {
+function labelOf(path: Path): string {
   const last = path.at(-1);
   if (last === undefined) return "the file";
   return typeof last === "number" ? `${String(path.at(-2) ?? "item")}[${last}]` : String(last);
@@ -29,7 +29,23 @@ export function labelOf(path: Path): string {
 
 export const quotedList = (words: readonly unknown[]): string => words.map(String).join(", ");
 
-export function faultsOfIssue(issue: Issue, context: IssueContext): Fault[] {
+/** A misspelt key explains why the right one is missing: that is not told a second time. */
+export function faultsOfIssues(issues: readonly Issue[], context: IssueContext): Fault[] {
+  const misspelt = new Set(
+    issues.flatMap((issue) =>
+      issue.code === "unrecognized_keys"
+        ? issue.keys.map((key) =>
+            pathKey([...issue.path, suggestionFor(key, issue.path, context)?.suggestion ?? key]),
+          )
+        : [],
+    ),
+  );
+  return issues
+    .filter((issue) => valueAt(context.value, issue.path) !== undefined || !misspelt.has(pathKey(issue.path)))
+    .flatMap((issue) => faultsOfIssue(issue, context));
+}
+
+function faultsOfIssue(issue: Issue, context: IssueContext): Fault[] {
   const { yaml } = context;
   const { path } = issue;
   switch (issue.code) {
@@ -60,17 +76,21 @@ export function faultsOfIssue(issue: Issue, context: IssueContext): Fault[] {
 const sentence = (path: Path, message: string): string =>
   /^(must|needs|can)\b/.test(message) ? `\`${labelOf(path)}\` ${message}` : message;
 
-function unknownKey(path: Path, key: string, { yaml, value }: IssueContext): Fault {
+function unknownKey(path: Path, key: string, context: IssueContext): Fault {
   // What follows a misspelt key may be a secret.
-  yaml.hide(path);
-  const parent = path.slice(0, -1);
+  context.yaml.hide(path);
+  const hints = suggestionFor(key, path.slice(0, -1), context);
+  return context.yaml.fault(path, `unknown key \`${key}\``, { part: "key", ...hints });
+}
+
+function suggestionFor(
+  key: string,
+  parent: Path,
+  { value }: IssueContext,
+): { allowed: string; suggestion?: string } {
   const keys = allowedKeys(schemaAt(parent, value), valueAt(value, parent)) ?? [];
   const suggestion = closest(key, keys);
-  return yaml.fault(path, `unknown key \`${key}\``, {
-    part: "key",
-    allowed: quotedList(keys),
-    ...(suggestion === undefined ? {} : { suggestion }),
-  });
+  return { allowed: quotedList(keys), ...(suggestion === undefined ? {} : { suggestion }) };
 }
 
 const typeNames: Readonly<Record<string, string>> = {
@@ -86,10 +106,10 @@ const typeNames: Readonly<Record<string, string>> = {
 function wrongType(path: Path, expected: string, context: IssueContext): Fault {
   const { yaml, value } = context;
   const actual = valueAt(value, path);
-  const wanted = typeNames[expected] ?? expected;
+  const wanted = typeNames[schemaAt(path, value)?.type === "integer" ? "int" : expected] ?? expected;
   if (actual === undefined) {
     const about = schemaAt(path, value)?.description;
-    return yaml.fault(path, `\`${labelOf(path)}\` is missing`, about === undefined ? {} : { allowed: about });
+    return yaml.fault(path, `\`${labelOf(path)}\` is missing`, about === undefined ? {} : { fix: about });
   }
   if (actual === null) return yaml.fault(path, `\`${labelOf(path)}\` has no value; it must be ${wanted}`);
   const what = Array.isArray(actual) ? "a list" : (typeNames[typeof actual] ?? typeof actual);

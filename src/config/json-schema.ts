@@ -27,7 +27,7 @@ export interface SchemaNode {
 let cached: SchemaNode | null = null;
 
 /** With our own `x-` marks and without the variables that a file may use in place of values. */
-export function annotatedSchema(): SchemaNode {
+function annotatedSchema(): SchemaNode {
   cached ??= z.toJSONSchema(Config, { target: "draft-7", io: "input" }) as SchemaNode;
   return cached;
 }
@@ -83,15 +83,19 @@ export function schemaAt(path: readonly PropertyKey[], value: unknown): SchemaNo
   return node;
 }
 
+type Scalar = string | number | boolean | null;
+const scalarOf = (value: unknown): Scalar =>
+  typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? value : null;
+
 /** Calls `visit` for every plain value of the file that has a place in the shape. */
 export function visitScalars(
   value: unknown,
-  visit: (path: readonly (string | number)[], value: unknown, node: SchemaNode | null) => void,
+  visit: (path: readonly (string | number)[], value: Scalar, node: SchemaNode | null) => void,
   node: SchemaNode | null = annotatedSchema(),
   path: readonly (string | number)[] = [],
 ): void {
   if (value === null || typeof value !== "object") {
-    visit(path, value, node);
+    visit(path, scalarOf(value), node);
     return;
   }
   const entries: [string | number, unknown][] = Array.isArray(value)

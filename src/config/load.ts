@@ -8,7 +8,7 @@ import type { CheckExpression } from "./cross-checks.ts";
 import type { Fault } from "./faults.ts";
 import { idleWarnings, leniency } from "./idle.ts";
 import type { Idle } from "./idle.ts";
-import { faultsOfIssue, quotedList, valueAt } from "./issues.ts";
+import { faultsOfIssues, quotedList, valueAt } from "./issues.ts";
 import { visitScalars } from "./json-schema.ts";
 import { Config } from "./schema.ts";
 import { literalSecrets, secretPaths } from "./secrets.ts";
@@ -96,7 +96,7 @@ async function readConfig(
     ...resolved.faults.map(({ path: at, message, ...rest }) => yaml.fault(at, message, rest)),
     ...unsetFaults(resolved.origins, lenient.allowsUnset, secretPaths(yaml.value), yaml),
     ...value.faults.map((message) => ({ file: shown, line: 0, column: 0, message })),
-    ...(parsed.success ? [] : parsed.error.issues.flatMap((issue) => faultsOfIssue(issue, context))),
+    ...(parsed.success ? [] : faultsOfIssues(parsed.error.issues, context)),
     ...crossChecks({ ...context, agents: options.agents, checkExpression: options.checkExpression }),
   ];
   const prompts = valueAt(coerced, ["prompts"]);

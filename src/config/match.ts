@@ -36,10 +36,7 @@ const operators: Readonly<Record<keyof MatchOperators, Wanted>> = {
   $endsWith: "string",
   $contains: "string",
 };
-export const matchOperators: readonly string[] = Object.keys(operators);
-
-export const isMatchOperators = (pattern: MatchPattern): pattern is MatchOperators =>
-  isRecord(pattern) && Object.keys(pattern).some((key) => key.startsWith("$"));
+const matchOperators: readonly string[] = Object.keys(operators);
 
 const wantedText: Readonly<Record<Wanted, string>> = {
   number: "a number",
@@ -63,6 +60,7 @@ function checkFields(fields: Record<string, unknown>, path: string[], context: z
       context,
       [operatorNames[0] ?? ""],
       "an operator belongs under a field, such as `amount: { $gte: 5000 }`",
+      { part: "key" },
     );
     return;
   }
@@ -72,6 +70,7 @@ function checkFields(fields: Record<string, unknown>, path: string[], context: z
       context,
       [...path, plain],
       `operators and fields can't be mixed: \`${plain}\` stands beside \`${operatorNames[0]}\``,
+      { part: "key" },
     );
     return;
   }
@@ -121,8 +120,13 @@ function checkOperator(name: string, value: unknown, path: string[], context: z.
   });
 }
 
-const report = (context: z.core.$RefinementCtx, path: string[], message: string): void => {
-  context.addIssue({ code: "custom", path, message });
+const report = (
+  context: z.core.$RefinementCtx,
+  path: string[],
+  message: string,
+  params: { part?: "key" } = {},
+): void => {
+  context.addIssue({ code: "custom", path, message, params });
 };
 
 const isScalar = (value: unknown): value is MatchScalar =>

@@ -7,7 +7,6 @@ import { modes } from "../domain/run.ts";
 import { matchPattern } from "./match.ts";
 
 export type { MatchFields, MatchOperators, MatchPattern, MatchScalar } from "./match.ts";
-export { isMatchOperators, matchOperators } from "./match.ts";
 
 // ── Building blocks ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -61,11 +60,10 @@ const baseUrl = optionalUrl.describe(
   "Where the vendor's API is. Leave it out, or empty, for the vendor's own; set it for a proxy or a local stand-in.",
 );
 
-export const namePattern = /^[a-z0-9][a-z0-9-]*$/;
 const name = z
   .string()
   .max(64)
-  .regex(namePattern, "must be made of a-z, 0-9 and `-`, and start with a letter or digit");
+  .regex(/^[a-z0-9][a-z0-9-]*$/, "must be made of a-z, 0-9 and `-`, and start with a letter or digit");
 
 // ── Server ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -266,7 +264,7 @@ export const destinationCredentials: Readonly<
 
 // ── The file ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-export const alertKinds = ["dead-letter", "breaker-open", "source-silent", "fallback-rate"] as const;
+const alertKinds = ["dead-letter", "breaker-open", "source-silent", "fallback-rate"] as const;
 
 export const Config = z.strictObject({
   version: z.literal(1).describe("Version of this format: 1."),

@@ -30,10 +30,14 @@ export function secretPaths(raw: unknown): ReadonlySet<string> {
   return paths;
 }
 
-function literalOf(path: Path, value: unknown, origins: ReadonlyMap<string, Origin>): string {
+function literalOf(
+  path: Path,
+  value: string | number | boolean | null,
+  origins: ReadonlyMap<string, Origin>,
+): string {
   const origin = origins.get(pathKey(path));
   if (origin !== undefined) return origin.literals.join("");
-  return value === null || value === undefined ? "" : String(value);
+  return value === null ? "" : String(value);
 }
 
 /** The password that a URL itself spells out; variables don't count, their defaults do. */

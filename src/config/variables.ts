@@ -19,7 +19,7 @@ export interface Origin {
   readonly literals: readonly string[];
 }
 
-export interface VariableFault {
+interface VariableFault {
   readonly path: Path;
   readonly offset: number;
   readonly message: string;

@@ -14,6 +14,8 @@ export type Path = readonly PropertyKey[];
 type Hints = Pick<Fault, "allowed" | "suggestion" | "fix">;
 
 export interface YamlFile {
+  /** The name to show. */
+  readonly file: string;
   /** Plain data; null when there are faults. */
   readonly value: unknown;
   readonly faults: readonly Fault[];
@@ -46,13 +48,18 @@ export function parseYaml(text: string, file: string): YamlFile {
       ...unquoted.places.map((place) => flowFault(text, place, faultAt)),
       ...syntaxFaults(document, faultAt, lines),
     ];
-    if (faults.length > 0) return failed(faults);
+    if (document.errors.some(({ message }) => /call stack/i.test(message)))
+      throw new RangeError("nested too deeply");
+    if (faults.length > 0) return failed(file, faults);
   } catch (error) {
-    return failed([{ file, line: 0, column: 0, message: unreadable(error), fix: "Nest it less deeply." }]);
+    return failed(file, [
+      { file, line: 0, column: 0, message: unreadable(error), fix: "Nest it less deeply." },
+    ]);
   }
 
   const place = (path: Path, part: "key" | "value"): [number, number] => rangeOf(document, path, part);
-  const file_: Omit<YamlFile, "value" | "faults"> = {
+  const places: Omit<YamlFile, "value" | "faults"> = {
+    file,
     positionOf(path, part = "value") {
       const { line, col } = lines.linePos(place(path, part)[0]);
       return { line: Math.max(1, line), column: Math.max(1, col) };
@@ -77,26 +84,27 @@ export function parseYaml(text: string, file: string): YamlFile {
       ? [aliasFault(document, "this alias contains itself", faultAt)]
       : [];
     const all = [...faults, ...loop];
-    return all.length > 0 ? { ...file_, value: null, faults: all } : { ...file_, value, faults: [] };
+    return all.length > 0 ? { ...places, value: null, faults: all } : { ...places, value, faults: [] };
   } catch (error) {
     const message = error instanceof Error ? error.message : "";
     const known = /unresolved alias/i.test(message)
       ? "this alias refers to an anchor (`&name`) that does not come before it"
       : `the aliases of this file expand to more than ${maxAliasCount} copies`;
-    return { ...file_, value: null, faults: [aliasFault(document, known, faultAt, message)] };
+    return { ...places, value: null, faults: [aliasFault(document, known, faultAt, message)] };
   }
 }
 
 type FaultAt = (start: number, end: number, message: string, hints?: Hints) => Fault;
 
-function failed(faults: readonly Fault[]): YamlFile {
+function failed(file: string, faults: readonly Fault[]): YamlFile {
   const first = faults[0];
   const position = { line: Math.max(1, first?.line ?? 1), column: Math.max(1, first?.column ?? 1) };
   return {
+    file,
     value: null,
     faults,
     positionOf: () => position,
-    fault: (_path, message) => ({ file: first?.file ?? "", ...position, message }),
+    fault: (_path, message) => ({ file, ...position, message }),
     hide: () => undefined,
   };
 }
@@ -123,7 +131,7 @@ function parseTolerant(
       prettyErrors: false,
       stringKeys: true,
       schema: "core",
-      logLevel: "silent",
+      logLevel: "error",
     });
     const found = document.errors.find(({ pos: [at] }) => current[at] === "{" && current[at - 1] === "$");
     if (found === undefined || places.length >= 200) return { document, places };
@@ -145,7 +153,7 @@ const flowFault = (text: string, [start, end]: [number, number], faultAt: FaultA
 function syntaxFaults(document: Document.Parsed, faultAt: FaultAt, lines: LineCounter): Fault[] {
   const faults: Fault[] = [];
   for (const error of document.errors) {
-    const [start, end] = error.pos;
+    const [start, end] = openQuote(document, error) ?? error.pos;
     const { message, ...hints } = explain(error);
     const fault = faultAt(start, Math.max(end, start + 1), message, hints);
     if (faults.every((other) => other.line !== lines.linePos(start).line)) faults.push(fault);
@@ -154,7 +162,21 @@ function syntaxFaults(document: Document.Parsed, faultAt: FaultAt, lines: LineCo
   return faults;
 }
 
+/** Where the text begins whose quote is missing: its end, usually that of the file, tells a person nothing. */
+function openQuote(document: Document.Parsed, error: YAMLError): [number, number] | null {
+  if (error.code !== "MISSING_CHAR" || !error.message.includes("quote")) return null;
+  let found: [number, number] | null = null;
+  visit(document, {
+    Scalar(_, { range }) {
+      if (range && range[0] < error.pos[0] && range[1] >= error.pos[0]) found = [range[0], range[0] + 1];
+    },
+  });
+  return found;
+}
+
 function explain(error: YAMLError): { message: string } & Hints {
+  if (error.code === "MISSING_CHAR" && error.message.includes("quote"))
+    return { message: "this quote is never closed", fix: "Close it at the end of the text." };
   switch (error.code) {
     case "DUPLICATE_KEY":
       return { message: "this key stands here twice", fix: "Keep one of the two." };

@@ -1,0 +1,80 @@
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import { InvalidEnvironment, readEnvironment } from "../../src/config/environment.ts";
+import { folder } from "./bench.ts";
+
+function faultsOf(env: Record<string, string>): readonly string[] {
+  try {
+    readEnvironment(env);
+  } catch (error) {
+    if (error instanceof InvalidEnvironment) return error.faults;
+    throw error;
+  }
+  return [];
+}
+
+describe("the environment", () => {
+  it("has a default for everything", () => {
+    expect(readEnvironment({})).toEqual({
+      configFile: null,
+      adminToken: null,
+      dataDir: ".signalbox",
+      databaseUrl: null,
+      redisUrl: null,
+      logLevel: "info",
+      anthropicApiKey: null,
+      openaiApiKey: null,
+      anthropicBaseUrl: null,
+      openaiBaseUrl: null,
+      color: "auto",
+      ci: false,
+      variables: {},
+    });
+  });
+
+  it("takes a database and a queue together or not at all", () => {
+    const database = "postgresql://u:tip-top@db/signalbox";
+    expect(readEnvironment({ DATABASE_URL: database, REDIS_URL: "rediss://cache" })).toMatchObject({
+      databaseUrl: database,
+      redisUrl: "rediss://cache",
+    });
+    expect(faultsOf({ DATABASE_URL: database })).toEqual([
+      "DATABASE_URL is set without REDIS_URL: set both for the server profile, or neither for the embedded one",
+    ]);
+    expect(faultsOf({ REDIS_URL: "redis://cache" })).toEqual([
+      "REDIS_URL is set without DATABASE_URL: set both for the server profile, or neither for the embedded one",
+    ]);
+  });
+
+  it("reports everything at once and shows no value", () => {
+    const faults = faultsOf({
+      DATABASE_URL: "mysql://u:tip-top@db",
+      REDIS_URL: "tip-top",
+      LOG_LEVEL: "tip-top",
+    });
+    expect(faults).toEqual([
+      "DATABASE_URL is no PostgreSQL address; it looks like postgresql://user:password@host:5432/name",
+      "REDIS_URL is no Redis address; it looks like redis://host:6379",
+      "LOG_LEVEL is not one of trace, debug, info, warn, error, fatal, silent",
+    ]);
+  });
+
+  it("reads secrets from files", async () => {
+    const file = path.join(await folder(), "token");
+    await writeFile(file, "t\n");
+    expect(readEnvironment({ SIGNALBOX_ADMIN_TOKEN_FILE: file }).adminToken).toBe("t");
+    expect(faultsOf({ SIGNALBOX_ADMIN_TOKEN_FILE: "/nowhere/token" })).toEqual([
+      "the file that SIGNALBOX_ADMIN_TOKEN_FILE names can't be read (ENOENT)",
+    ]);
+  });
+
+  it("obeys NO_COLOR before FORCE_COLOR, and a dumb terminal", () => {
+    const color = (env: Record<string, string>) => readEnvironment(env).color;
+    expect(color({ NO_COLOR: "1", FORCE_COLOR: "1" })).toBe("never");
+    expect(color({ NO_COLOR: "", FORCE_COLOR: "1" })).toBe("always");
+    expect(color({ FORCE_COLOR: "0" })).toBe("never");
+    expect(color({ TERM: "dumb" })).toBe("never");
+    expect([readEnvironment({ CI: "true" }).ci, readEnvironment({ CI: "false" }).ci]).toEqual([true, false]);
+  });
+});
