@@ -31,7 +31,7 @@ const damaged = fc
   .map(([at, length, put]) => shipped.slice(0, at) + put + shipped.slice(at + length));
 
 describe("whatever a file holds", () => {
-  it("loading it ends in a configuration or in faults, all of them within the file and 80 columns", async () => {
+  it("loading it ends in a configuration or in faults, all of them at a line of the file", async () => {
     await fc.assert(
       fc.asyncProperty(fc.oneof(text, yamlish, json, damaged), async (file) => {
         const result = await load(file, { env: { A: "a: {" } });
