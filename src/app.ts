@@ -1,6 +1,6 @@
 /** The composition: configuration → parts → start and stop. The only file, with main.ts, that knows every room. */
 import { randomBytes, randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Environment } from "./config/environment.ts";
 import type { Fault } from "./config/faults.ts";
@@ -319,9 +319,15 @@ function ownToken(dataDir: string): string {
   return token;
 }
 
-/** Tells the CLI, and whoever else may read the folder, where the service listens. */
-function writeServerFile(app: App): void {
-  mkdirSync(app.dataDir, { recursive: true });
-  const content = { pid: process.pid, version, ingest: app.ingest, admin: app.admin };
-  writeFileSync(join(app.dataDir, "server.json"), `${JSON.stringify(content, null, 2)}\n`);
+/** Tells the CLI, and whoever else may read the folder, where the service listens; keys as under `server:`. */
+function writeServerFile({ dataDir, ingest, admin }: App): void {
+  const content = {
+    pid: process.pid,
+    version,
+    host: ingest.host,
+    port: ingest.port,
+    adminHost: admin.host,
+    adminPort: admin.port,
+  };
+  writeFileSync(join(dataDir, "server.json"), `${JSON.stringify(content, null, 2)}\n`);
 }
