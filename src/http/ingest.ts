@@ -40,7 +40,7 @@ export interface IngestLimits {
 export interface IngestOptions {
   /** By name; read at every request, so that a reload may replace its entries. */
   readonly sources: ReadonlyMap<string, Source>;
-  readonly inbox: Inbox;
+  readonly inbox: Pick<Inbox, "accept" | "keepMalformed">;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly clock: Clock;

@@ -29,10 +29,11 @@ const tokenFaults = new Set([
 ]);
 
 export function pushTokenCheck(rules: PushTokenRules): PushTokenCheck {
-  let keys: Promise<JWTVerifyGetKey> | undefined;
+  let library: Promise<typeof import("jose")> | undefined;
+  let keys: JWTVerifyGetKey | undefined;
   return async (authorization, receivedAt) => {
     const token = bearerToken(authorization);
-    const { jwtVerify } = await import("jose");
+    const { jwtVerify, createRemoteJWKSet } = await (library ??= import("jose"));
     const options = {
       issuer: issuers,
       audience: rules.audience,
@@ -41,10 +42,15 @@ export function pushTokenCheck(rules: PushTokenRules): PushTokenCheck {
       currentDate: new Date(receivedAt),
       requiredClaims: ["exp", "iat", "email"],
     };
-    keys ??= googleKeys(rules.keySetUrl);
+    keys ??= googleKeys(
+      createRemoteJWKSet(new URL(rules.keySetUrl), {
+        timeoutDuration: keysTimeoutMs,
+        cacheMaxAge: keysMaxAgeMs,
+      }),
+    );
     let claims: Record<string, unknown>;
     try {
-      claims = (await jwtVerify(token, await keys, options)).payload;
+      claims = (await jwtVerify(token, keys, options)).payload;
     } catch (error) {
       throw error instanceof Rejection ? error : rejectionOf(error);
     }
@@ -73,12 +79,7 @@ function bearerToken(authorization: string | undefined): string {
   return token;
 }
 
-async function googleKeys(url: string): Promise<JWTVerifyGetKey> {
-  const { createRemoteJWKSet } = await import("jose");
-  const remote = createRemoteJWKSet(new URL(url), {
-    timeoutDuration: keysTimeoutMs,
-    cacheMaxAge: keysMaxAgeMs,
-  });
+function googleKeys(remote: JWTVerifyGetKey): JWTVerifyGetKey {
   return async (header, token) => {
     try {
       return await remote(header, token);

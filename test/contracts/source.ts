@@ -41,11 +41,8 @@ const withHeader = (request: RawRequest, name: string, value: string | undefined
 };
 
 /** A clause for those that it concerns; for the others it does not exist, rather than being skipped. */
-const itIf =
-  (concerned: boolean) =>
-  (clause: string, test: () => Promise<void>): void => {
-    if (concerned) it(clause, test);
-  };
+const itIf = (concerned: boolean): ((clause: string, test: () => Promise<void>) => void) =>
+  concerned ? it : () => {};
 
 export function sourceContract(title: string, given: SourceCase): void {
   const { credentialHeader } = given;
