@@ -1,0 +1,147 @@
+/** Reads and Changes over arrays, for what only looks: the admin port and the dashboard. */
+import type { Action } from "../../src/domain/action.ts";
+import { actionStatuses } from "../../src/domain/action.ts";
+import type { Delivery, StoredEvent } from "../../src/domain/event.ts";
+import type { Change, Changes, ListQuery, Page, Reads } from "../../src/domain/ports.ts";
+import { runStatuses } from "../../src/domain/run.ts";
+import type { Run } from "../../src/domain/run.ts";
+import type { StepRecord } from "../../src/domain/step.ts";
+
+export interface MemoryRows {
+  readonly events: StoredEvent[];
+  readonly deliveries: Delivery[];
+  readonly runs: Run[];
+  readonly steps: StepRecord[];
+  readonly actions: Action[];
+}
+
+export interface MemoryJournal {
+  readonly rows: MemoryRows;
+  readonly reads: Reads;
+  readonly changes: Changes;
+  /** Listeners that are subscribed now. */
+  listeners(): number;
+  /** Stores a row, replacing the one with its id, and tells it. */
+  putEvent(event: StoredEvent): void;
+  putRun(run: Run): void;
+  putAction(action: Action): void;
+  tell(change: Change): void;
+}
+
+export const emptyRows = (): MemoryRows => ({ events: [], deliveries: [], runs: [], steps: [], actions: [] });
+
+export function memoryJournal(rows: MemoryRows = emptyRows()): MemoryJournal {
+  const listeners = new Set<(change: Change) => void>();
+  const tell = (change: Change) => {
+    for (const listener of listeners) listener(change);
+  };
+  const put = <T extends { id: string }>(list: T[], row: T) => {
+    const at = list.findIndex(({ id }) => id === row.id);
+    if (at < 0) list.push(row);
+    else list[at] = row;
+  };
+  return {
+    rows,
+    reads: readsOf(rows),
+    changes: {
+      subscribe(listener) {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    },
+    listeners: () => listeners.size,
+    putEvent(event) {
+      put(rows.events, event);
+      tell({ kind: "event", id: event.id });
+    },
+    putRun(run) {
+      put(rows.runs, run);
+      tell({ kind: "run", id: run.id });
+    },
+    putAction(action) {
+      put(rows.actions, action);
+      tell({ kind: "action", id: action.id });
+    },
+    tell,
+  };
+}
+
+function page<T extends { id: string }>(
+  all: readonly T[],
+  query: ListQuery,
+  at: (row: T) => number,
+  fields: (row: T) => Partial<Record<"source" | "type" | "agent" | "status" | "run" | "event", string>>,
+): Page<T> {
+  const found = all
+    .filter((row) => query.cursor === undefined || row.id < query.cursor)
+    .filter((row) => query.since === undefined || at(row) >= query.since)
+    .filter((row) => query.until === undefined || at(row) < query.until)
+    .filter((row) =>
+      Object.entries(fields(row)).every(([name, value]) => {
+        const wanted = query[name as "source"];
+        return wanted === undefined || wanted === value;
+      }),
+    )
+    .sort((a, b) => (a.id < b.id ? 1 : -1));
+  const items = found.slice(0, query.limit);
+  return { items, next: found.length > query.limit ? (items.at(-1)?.id ?? null) : null };
+}
+
+function readsOf(rows: MemoryRows): Reads {
+  const runsOf = (event: string) => rows.runs.filter((run) => run.event === event);
+  const eventOf = (run: Run) => rows.events.find(({ id }) => id === run.event);
+  const count = <K extends string>(names: readonly K[], list: readonly { readonly status: K }[]) =>
+    Object.fromEntries(
+      names.map((name) => [name, list.filter(({ status }) => status === name).length]),
+    ) as Record<K, number>;
+  return {
+    events: async (query) => {
+      const fields = ({ source, type, status }: StoredEvent) => ({ source, type, status });
+      const found = page(rows.events, query, (event) => event.receivedAt, fields);
+      return { items: found.items.map((event) => ({ ...event, runs: runsOf(event.id) })), next: found.next };
+    },
+    event: async (id) => {
+      const event = rows.events.find((row) => row.id === id);
+      const deliveries = rows.deliveries.filter((delivery) => delivery.event === id);
+      return event ? { ...event, deliveries, runs: runsOf(id) } : null;
+    },
+    runs: async (query) =>
+      page(
+        rows.runs,
+        query,
+        (run) => run.createdAt,
+        (run) => {
+          const event = eventOf(run);
+          return {
+            agent: run.agent,
+            status: run.status,
+            event: run.event,
+            source: event?.source ?? "",
+            type: event?.type ?? "",
+          };
+        },
+      ),
+    run: async (id) => {
+      const run = rows.runs.find((row) => row.id === id);
+      if (!run) return null;
+      const steps = rows.steps.filter((step) => step.run === id);
+      return { run, steps, actions: rows.actions.filter((action) => action.run === id) };
+    },
+    actions: async (query) => {
+      const fields = ({ agent, status, run, kind }: Action) => ({ agent, status, run, type: kind });
+      return page(rows.actions, query, (action) => action.createdAt, fields);
+    },
+    action: async (id) => rows.actions.find((row) => row.id === id) ?? null,
+    overview: async () => ({
+      events: count(["routed", "unrouted", "inactive"], rows.events),
+      runs: count(runStatuses, rows.runs),
+      actions: count(actionStatuses, rows.actions),
+      decided: {
+        model: rows.runs.filter(({ decidedBy }) => decidedBy === "model").length,
+        rules: rows.runs.filter(({ decidedBy }) => decidedBy === "rules").length,
+      },
+      oldestDueAt: null,
+    }),
+    sourceActivity: async () => [],
+  };
+}
