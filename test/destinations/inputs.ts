@@ -61,3 +61,9 @@ export type HttpKind = keyof typeof inputs;
 
 export const inputsOf = (vendor: string): Partial<Record<ActionKind, JsonObject>> =>
   Object.fromEntries(Object.entries(inputs).filter(([kind]) => kind.startsWith(`${vendor}.`)));
+
+export function inputOf(kind: ActionKind): JsonObject {
+  const input = (inputs as Partial<Record<ActionKind, JsonObject>>)[kind];
+  if (!input) throw new Error(`there is no sample input for ${kind}`);
+  return input;
+}
