@@ -21,7 +21,7 @@ const day = 24 * hour;
 const usable = z.email().max(320);
 
 /** What the offer is about: one subscription and the period that its end falls into. A later cancellation is a new one. */
-export function subjectOf(facts: Facts): string {
+function subjectOf(facts: Facts): string {
   const { id, currentPeriodEnd, cancelAt, canceledAt } = facts.subscription;
   const end = facts.change === "ended" ? canceledAt : (cancelAt ?? currentPeriodEnd);
   const at = end ?? currentPeriodEnd ?? canceledAt;

@@ -131,7 +131,8 @@ describe("pr-review", () => {
   });
 
   it("shows neither the model nor the comment nor the record a credential, and reports it whatever the model says", async () => {
-    const key = `sk_live_${"4eC39HqLyjWDarjtT1zdp7dc"}`;
+    // Put together here, so that no scanner takes this file for a leak.
+    const key = ["sk", "live", "51NmadeUpForThisTest000000"].join("_");
     const leak: ChangedFile = {
       ...source,
       path: "src/pay.ts",
@@ -217,7 +218,8 @@ describe("pr-review", () => {
   });
 
   it("reads every pull request payload that GitHub publishes, and never fails on one", async () => {
-    const published = createRequire(import.meta.url)("@octokit/webhooks-examples") as {
+    const require = createRequire(import.meta.url);
+    const published = require("@octokit/webhooks-examples") as {
       name: string;
       examples: unknown[];
     }[];
@@ -430,7 +432,7 @@ describe("the parts of a review", () => {
     ["eval", added("src/a.ts", "const x = eval(input);"), "Text may be run"],
     ["innerHTML", added("src/a.ts", "node.innerHTML = name;"), "Markup is inserted"],
     ["SQL from text", added("src/a.py", 'cur.execute("select a from b where c = " + name)'), "SQL is built"],
-    ["an AWS key", added("README.md", `key: AKIA${"IOSFODNN7REALKEY"}`), "A credential"],
+    ["an AWS key", added("README.md", ["key: AK", "IA", "MADEUPKEY0000000"].join("")), "A credential"],
     [
       "a password in a URL",
       added(".env.prod", "DB=postgres://app:h7Kq2mLw9@db.internal/app"),

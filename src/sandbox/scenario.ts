@@ -1,0 +1,111 @@
+/**
+ * The world of the demo: pull requests, cancellations and mails, with the webhooks that announce them. All names are
+ * made up. `seed` fills a fresh sandbox once; the builders give what the vendors would send.
+ */
+import type { GithubSandbox } from "./github.ts";
+import type { SeedPullRequest } from "./github.ts";
+import { pullRequest, repository, user } from "./github-shapes.ts";
+import type { LinearSandbox } from "./linear.ts";
+import { customers } from "./scenario-customers.ts";
+import type { ScenarioCustomer } from "./scenario-customers.ts";
+import { mails } from "./scenario-mails.ts";
+import { issues, pullRequests } from "./scenario-pulls.ts";
+import type { StripeSandbox } from "./stripe.ts";
+import type { StripeObject } from "./stripe-shapes.ts";
+
+export const scenario = { pullRequests, issues, customers, mails } as const;
+
+const day = 86_400;
+
+/** What the vendors know before anything happens. `now` in milliseconds. */
+export function seedVendors(
+  vendors: { github: GithubSandbox; linear: LinearSandbox; stripe: StripeSandbox },
+  now: number,
+): void {
+  for (const pull of pullRequests) vendors.github.addPullRequest(pull);
+  for (const issue of issues) vendors.linear.addIssue(issue);
+  for (const customer of customers) seedCustomer(vendors.stripe, customer, Math.floor(now / 1_000));
+}
+
+function seedCustomer(stripe: StripeSandbox, customer: ScenarioCustomer, now: number): void {
+  const { id, name, email, plan } = customer;
+  stripe.addCustomer({ id, name, email, created: now - customer.tenureDays * day });
+  // The stand-in's period runs from `created`: it ends ten days from now.
+  stripe.addSubscription(
+    {
+      id: customer.subscription,
+      customer: id,
+      created: now - 20 * day,
+      start_date: now - customer.tenureDays * day,
+      ...cancellation(customer, now),
+    },
+    { amount: plan.amount, productName: plan.name },
+  );
+  for (let month = 0; month < customer.paidInvoices; month += 1) {
+    const created = now - (20 + month * 30) * day;
+    stripe.addInvoice({
+      customer: id,
+      created,
+      amount_due: plan.amount,
+      amount_paid: plan.amount,
+      total: plan.amount,
+    });
+    stripe.addCharge({ customer: id, created, amount: plan.amount, status: "succeeded" });
+  }
+  for (let failed = 0; failed < customer.failedCharges; failed += 1) {
+    stripe.addCharge({
+      customer: id,
+      created: now - (failed + 1) * day,
+      amount: plan.amount,
+      status: "failed",
+      paid: false,
+    });
+  }
+}
+
+const cancellation = (customer: ScenarioCustomer, now: number) => ({
+  cancellation_details: {
+    comment: customer.comment,
+    feedback: customer.feedback,
+    feedback_option: null,
+    reason: customer.reason,
+  },
+  ...(customer.leaves === "scheduled"
+    ? { cancel_at_period_end: true, canceled_at: now }
+    : { status: "canceled", canceled_at: now, ended_at: now }),
+});
+
+/** The body of a `pull_request` webhook about a seeded pull request. */
+export function githubEvent(github: GithubSandbox, pull: SeedPullRequest, action: string): object {
+  const record = github.state.pulls.find(
+    ({ owner, repo, number }) => owner === pull.owner && repo === pull.repo && number === pull.number,
+  );
+  if (!record) throw new Error(`The sandbox has no pull request ${pull.owner}/${pull.repo}#${pull.number}.`);
+  return {
+    action,
+    number: record.number,
+    pull_request: pullRequest(github.url, record, { issue: 0, review: 0 }),
+    repository: repository(github.url, record.owner, record.repo, record.createdAt),
+    sender: user(github.url, record.author, record.authorType),
+    ...(action === "synchronize"
+      ? { before: record.earlierHeads.at(-1) ?? record.baseSha, after: record.headSha }
+      : {}),
+  };
+}
+
+/** The event by which Stripe says that a seeded customer leaves; it is kept in the Events API as well. */
+export function stripeEvent(stripe: StripeSandbox, customer: ScenarioCustomer): StripeObject {
+  const object = stripe.state.subscriptions.find(({ id }) => id === customer.subscription);
+  if (!object) throw new Error(`The sandbox has no subscription ${customer.subscription}.`);
+  return customer.leaves === "ended"
+    ? stripe.addEvent({ type: "customer.subscription.deleted", object })
+    : stripe.addEvent({
+        type: "customer.subscription.updated",
+        object,
+        previous: {
+          cancel_at_period_end: false,
+          canceled_at: null,
+          cancellation_details: { comment: null, feedback: null, feedback_option: null, reason: null },
+        },
+      });
+}
