@@ -7,7 +7,7 @@ import type { Facts } from "./context.ts";
 import type { Decision } from "./decision.ts";
 import type { Policy } from "./policy.ts";
 
-export interface GuardResult {
+interface GuardResult {
   readonly name: string;
   readonly passed: boolean;
   readonly detail: string;
