@@ -1,0 +1,132 @@
+/** The admin API as the page uses it; the shapes are those of /api/openapi.json. */
+import type { ActionStatus } from "../domain/action.ts";
+import type { EventStatus, RoutingFault } from "../domain/event.ts";
+import type { Json, JsonObject } from "../domain/json.ts";
+import type { Mode, RunStatus } from "../domain/run.ts";
+
+export interface EventRow {
+  readonly id: string;
+  readonly source: string;
+  readonly type: string;
+  readonly providerId: string;
+  readonly receivedAt: string;
+  readonly status: EventStatus;
+  readonly faults: readonly RoutingFault[];
+  readonly runs: readonly { readonly id: string; readonly agent: string; readonly status: RunStatus }[];
+}
+export interface EventDetail extends Omit<EventRow, "runs"> {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly bodyBytes: number;
+  readonly payload: Json;
+  readonly text: string | null;
+  readonly deliveries: readonly {
+    readonly id: string;
+    readonly result: string;
+    readonly receivedAt: string;
+    readonly remoteAddress: string;
+    readonly secretIndex: number | null;
+    readonly reason: string | null;
+  }[];
+  readonly runs: readonly RunRow[];
+}
+export interface RunRow {
+  readonly id: string;
+  readonly event: string;
+  readonly route: string | null;
+  readonly agent: string;
+  readonly mode: Mode;
+  readonly status: RunStatus;
+  readonly decidedBy: "model" | "rules" | null;
+  readonly decidedWhy: string | null;
+  readonly attempts: number;
+  readonly waitingFor: {
+    readonly kind: string;
+    readonly reason: string;
+    readonly service: string | null;
+    readonly until: string | null;
+  } | null;
+  readonly reason: string | null;
+  readonly generation: number;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+export interface Step {
+  readonly name: string;
+  readonly startedAt: string;
+  readonly endedAt: string;
+  readonly durationMs: number;
+  readonly usage: {
+    readonly model: string;
+    readonly inputTokens: number;
+    readonly outputTokens: number;
+    readonly costUsd: number | null;
+  } | null;
+  readonly output: Json;
+}
+export interface ActionRow {
+  readonly id: string;
+  readonly run: string;
+  readonly agent: string;
+  readonly name: string;
+  readonly kind: string;
+  readonly subject: string;
+  readonly key: string;
+  readonly status: ActionStatus;
+  readonly input: JsonObject;
+  readonly ref: Readonly<Record<string, string>> | null;
+  readonly dryRun: boolean;
+  readonly reason: string | null;
+  readonly attempts: number;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+export interface RunDetail extends RunRow {
+  readonly decision: Json;
+  readonly steps: readonly Step[];
+  readonly actions: readonly ActionRow[];
+}
+export interface BreakerRow {
+  readonly service: string;
+  readonly state: "closed" | "half-open" | "open";
+  readonly failures: number;
+  readonly openUntil: string | null;
+  readonly reason: string | null;
+}
+export interface SourceRow {
+  readonly name: string;
+  readonly type: string;
+  readonly active: boolean;
+  readonly lastEventAt: string | null;
+  readonly events: number;
+}
+export interface Overview {
+  readonly version: string;
+  readonly events: Readonly<Record<EventStatus | "total", number>>;
+  readonly runs: Readonly<Record<RunStatus | "total", number>>;
+  readonly actions: Readonly<Record<ActionStatus | "total", number>>;
+  readonly decided: {
+    readonly model: number;
+    readonly rules: number;
+    readonly total: number;
+    readonly modelShare: number | null;
+  };
+  readonly deadLetters: number;
+  readonly reviewsPending: number;
+}
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly next: string | null;
+}
+
+/** Throws with a sentence for people. A session that ended leads to the login page instead. */
+export async function get<T>(path: string): Promise<T> {
+  const answer = await fetch(path, { headers: { Accept: "application/json" } }).catch(() => null);
+  if (!answer) throw new Error("Signalbox does not answer. It may be restarting; this page tries again.");
+  if (answer.status === 401) {
+    location.reload();
+    return new Promise<never>(() => undefined);
+  }
+  const body = (await answer.json().catch(() => null)) as T & { error?: { message?: string } };
+  if (!answer.ok) throw new Error(body?.error?.message ?? `The answer was ${answer.status}.`);
+  return body;
+}

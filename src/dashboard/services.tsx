@@ -1,0 +1,92 @@
+/** The two pages about the world outside: breakers (what we call) and sources (what calls us). */
+import type { BreakerRow, Page, SourceRow } from "./api.ts";
+import { useLoaded } from "./load.ts";
+import { Ago, Card, Empty, Shown, Status } from "./parts.tsx";
+import { count } from "./words.ts";
+
+export function Breakers() {
+  const breakers = useLoaded<Page<BreakerRow>>("/api/breakers", ({ kind }) => kind === "breaker");
+  return (
+    <>
+      <h1>Breakers</h1>
+      <p class="lead">
+        One per service and per model. While one is open, the runs that need it wait; nothing is lost.
+      </p>
+      <Card title="Services">
+        <Shown of={breakers}>
+          {({ items }) =>
+            items.length === 0 ? (
+              <Empty>
+                <p>No service was called yet. Breakers appear with the first call.</p>
+              </Empty>
+            ) : (
+              <ul class="rows">
+                {items.map((breaker) => (
+                  <li key={breaker.service}>
+                    <div class="line">
+                      <span class="name">{breaker.service}</span>
+                      <Status of={breaker.state} />
+                      {breaker.failures > 0 && (
+                        <span class="soft">{count(breaker.failures, "failure")} in a row</span>
+                      )}
+                      {breaker.openUntil !== null && (
+                        <span class="soft">
+                          tried again <Ago at={breaker.openUntil} />
+                        </span>
+                      )}
+                    </div>
+                    {breaker.reason !== null && <p class="why">{breaker.reason}</p>}
+                  </li>
+                ))}
+              </ul>
+            )
+          }
+        </Shown>
+      </Card>
+    </>
+  );
+}
+
+export function Sources() {
+  const sources = useLoaded<Page<SourceRow>>("/api/sources", ({ kind }) => kind === "event");
+  return (
+    <>
+      <h1>Sources</h1>
+      <p class="lead">Who may send events. A source without a secret is inactive and answers 503.</p>
+      <Card title="Configured">
+        <Shown of={sources}>
+          {({ items }) =>
+            items.length === 0 ? (
+              <Empty>
+                <p>
+                  No sources. Add one under <code>sources:</code> in <code>signalbox.yaml</code>.
+                </p>
+              </Empty>
+            ) : (
+              <ul class="rows">
+                {items.map((source) => (
+                  <li key={source.name} class="line">
+                    <span class="name">{source.name}</span>
+                    <span class="soft">{source.type}</span>
+                    <span class={`status ${source.active ? "good" : "calm"}`}>
+                      <span class="mark" aria-hidden="true">
+                        {source.active ? "✓" : "∅"}
+                      </span>
+                      {source.active ? "active" : "inactive: its secrets are not set"}
+                    </span>
+                    <span>{count(source.events, "event")}</span>
+                    {source.lastEventAt === null ? (
+                      <span class="soft">none yet</span>
+                    ) : (
+                      <Ago at={source.lastEventAt} />
+                    )}
+                  </li>
+                ))}
+              </ul>
+            )
+          }
+        </Shown>
+      </Card>
+    </>
+  );
+}
