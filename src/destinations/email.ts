@@ -126,7 +126,8 @@ function closeOnAbort(connection: SMTPConnection, call: Call): () => void {
 async function connect(connection: SMTPConnection, smtpUrl: string): Promise<void> {
   await step(connection, (done) => connection.connect(done));
   const { username, password } = new URL(smtpUrl);
-  if (username === "") return;
+  // A server that offers no login takes none: relays inside a network are like that.
+  if (username === "" || !connection.allowsAuth) return;
   const credentials = { user: decodeURIComponent(username), pass: decodeURIComponent(password) };
   await step(connection, (done) => connection.login({ credentials }, done));
 }
