@@ -66,7 +66,7 @@ const fresh = (): GithubState => ({
 
 export async function startGithub(options: VendorOptions): Promise<GithubSandbox> {
   const { now } = options;
-  const store = openStore(options.file, fresh());
+  const store = openStore(options.file ?? null, fresh());
   const { state } = store;
   let url = "";
   const context: Context = { state, now, base: () => url };

@@ -47,7 +47,7 @@ const systemLabels = ["INBOX", "SENT", "UNREAD", "SPAM", "TRASH", "STARRED", "IM
 
 export async function startGoogle(options: VendorOptions): Promise<GoogleSandbox> {
   const { now } = options;
-  const store = openStore<GoogleState>(options.file, {
+  const store = openStore<GoogleState>(options.file ?? null, {
     account: "support@example.com",
     nextId: 1,
     historyId: 1_000,

@@ -70,7 +70,7 @@ const failure = (status: number, message: string): Answer => ({
 
 export async function startLinear(options: VendorOptions): Promise<LinearSandbox> {
   const { now } = options;
-  const store = openStore<LinearState>(options.file, {
+  const store = openStore<LinearState>(options.file ?? null, {
     nextId: 100,
     teams: [],
     states: [],

@@ -240,8 +240,8 @@ function send(response: ServerResponse, answer: Answer): void {
 /** How every vendor is started. */
 export interface VendorOptions {
   readonly now: () => number;
-  /** Where its state is kept; null keeps it in memory only. */
-  readonly file: string | null;
+  /** Where its state is kept; without it, in memory only. */
+  readonly file?: string | null;
 }
 
 /** Wraps seeding verbs: what they change is in the file when they return. */
