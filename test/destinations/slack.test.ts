@@ -1,6 +1,14 @@
+import { describe, expect, it } from "vitest";
+import { json, startScript } from "../support/http-script.ts";
 import { slack } from "../../src/destinations/slack.ts";
-import { contractClock, destinationFaultContract } from "../contracts/destination.ts";
-import { inputsOf } from "./inputs.ts";
+import {
+  anyCall,
+  contractClock,
+  destinationFaultContract,
+  executorOf,
+  faultOf,
+} from "../contracts/destination.ts";
+import { inputOf, inputsOf } from "./inputs.ts";
 
 const token = "xoxb-0123456789-abcdefghij";
 const deps = { clock: contractClock };
@@ -10,4 +18,60 @@ destinationFaultContract("slack", {
   incomplete: [slack({ token }, deps), slack({ channel: "#signalbox" }, deps)],
   secrets: [token],
   inputs: inputsOf("slack"),
+});
+
+describe("slack", () => {
+  const connect = (baseUrl: string) =>
+    executorOf(slack({ baseUrl, token, channel: "#signalbox" }, deps), "slack.message");
+
+  it.each([
+    ["ratelimited", { kind: "rate-limited", effect: "none" }],
+    ["invalid_auth", { kind: "unauthorized", effect: "none" }],
+    ["channel_not_found", { kind: "unauthorized", effect: "none" }],
+    ["internal_error", { kind: "unavailable", effect: "unknown" }],
+    ["msg_too_long", { kind: "invalid", effect: "none" }],
+  ])("takes a 200 with the error %s for what it is", async (error, fault) => {
+    const server = await startScript(json(200, { ok: false, error }));
+    const message = connect(server.url);
+    expect(await faultOf(message.execute(inputOf("slack.message"), "k", anyCall()))).toMatchObject(fault);
+    await server.close();
+  });
+
+  it("rings nobody's phone with a text from outside", async () => {
+    const server = await startScript(json(200, { ok: true, ts: "1.2", channel: "C0123456" }));
+    const text = "<!channel> <@U123> see <https://x.example|this>";
+    expect(await connect(server.url).execute({ text }, "k", anyCall())).toEqual({
+      id: "1.2",
+      channel: "C0123456",
+    });
+    expect(JSON.parse(server.seen[0]?.body ?? "")).toMatchObject({
+      channel: "#signalbox",
+      text: "&lt;!channel> &lt;@U123> see <https://x.example|this>",
+      metadata: { event_payload: { key: "k" } },
+    });
+    await server.close();
+  });
+
+  it("finds its message on a later page, and asks for the channel's id once", async () => {
+    const theirs = {
+      ts: "9.0",
+      metadata: { event_type: "signalbox_action", event_payload: { key: "other" } },
+    };
+    const ours = { ts: "1.2", metadata: { event_type: "signalbox_action", event_payload: { key: "k" } } };
+    const server = await startScript((request, response) => {
+      const url = new URL(request.url, "http://slack.example");
+      const more = { response_metadata: { next_cursor: "two" } };
+      const channels = [{ id: "C0123456", name: "signalbox" }];
+      if (url.pathname === "/conversations.list") json(200, { ok: true, channels })(request, response);
+      else if (url.searchParams.get("cursor") === "two")
+        json(200, { ok: true, messages: [ours] })(request, response);
+      else json(200, { ok: true, messages: [theirs], ...more })(request, response);
+    });
+    const message = connect(server.url);
+    const find = (key: string) => message.lookup?.(inputOf("slack.message"), key, anyCall());
+    expect(await find("k")).toEqual({ id: "1.2", channel: "C0123456" });
+    expect(await find("nobody's")).toBeNull();
+    expect(server.seen.filter(({ url }) => url.startsWith("/conversations.list"))).toHaveLength(1);
+    await server.close();
+  });
 });

@@ -1,6 +1,8 @@
+import { describe, expect, it } from "vitest";
+import { json, startScript } from "../support/http-script.ts";
 import { zendesk } from "../../src/destinations/zendesk.ts";
-import { contractClock, destinationFaultContract } from "../contracts/destination.ts";
-import { inputsOf } from "./inputs.ts";
+import { anyCall, contractClock, destinationFaultContract, executorOf } from "../contracts/destination.ts";
+import { inputOf, inputsOf } from "./inputs.ts";
 
 const email = "agent@acme.example";
 const token = "zendesk-token-0123456789";
@@ -15,4 +17,41 @@ destinationFaultContract("zendesk", {
   ],
   secrets: [token, Buffer.from(`${email}/token:${token}`).toString("base64")],
   inputs: inputsOf("zendesk"),
+});
+
+describe("zendesk", () => {
+  const connect = (baseUrl: string) => zendesk({ baseUrl, email, token }, deps);
+
+  it("sends a new ticket's key twice: for two hours as a header, for ever as the external id", async () => {
+    const server = await startScript(json(201, { ticket: { id: 12 } }));
+    const ticket = executorOf(connect(server.url), "zendesk.ticket");
+    const ref = await ticket.execute(inputOf("zendesk.ticket"), "k", anyCall());
+    expect(ref).toEqual({ id: "12", url: `${server.url}/agent/tickets/12` });
+    expect(server.seen[0]?.headers["idempotency-key"]).toBe("k");
+    expect(JSON.parse(server.seen[0]?.body ?? "")).toMatchObject({ ticket: { external_id: "k" } });
+    await server.close();
+  });
+
+  it("finds its comment on a later page of the ticket's audits", async () => {
+    const server = await startScript((request, response) => {
+      const last = decodeURIComponent(request.url).includes("page[after]=two");
+      const audits = last ? [{ id: 8, metadata: { custom: { agent_key: "k" } } }] : [{ id: 7, metadata: {} }];
+      json(200, { audits, meta: { has_more: !last, after_cursor: "two" } })(request, response);
+    });
+    const comment = executorOf(connect(server.url), "zendesk.comment");
+    const find = (key: string) => comment.lookup?.(inputOf("zendesk.comment"), key, anyCall());
+    expect(await find("k")).toMatchObject({ id: "8", ticket: "12" });
+    expect(await find("nobody's")).toBeNull();
+    await server.close();
+  });
+
+  it("lets no address add operators to a search", async () => {
+    const server = await startScript(json(200, { results: [] }));
+    const reads = connect(server.url).reads?.(anyCall());
+    if (!reads || !("ticketsOf" in reads)) throw new Error("no readers");
+    await reads.ticketsOf('ada@example.com" OR status:new');
+    const query = new URL(server.seen[0]?.url ?? "", server.url).searchParams.get("query");
+    expect(query).toBe("type:ticket requester:ada@example.comORstatus:new");
+    await server.close();
+  });
 });
