@@ -142,7 +142,7 @@ function inLines(file: FileFacts, disabled: readonly string[]): Finding[] {
 }
 
 const check =
-  /\b\w*(?:auth|permission|csrf|verif|validat|sanitiz|escap|nonce|signature|authoriz|ratelimit)\w*/gi;
+  /\b\w*(?:auth|permission|csrf|verif|validat|sanitiz|escap|nonce|signature|authoriz|ratelimit|require_?admin|require_?role|require_?login|is_?admin|has_?role|can_?access)\w*/gi;
 const isCheck = /\b(?:if|assert|require|throw|raise|guard|expect)\b|\w\s*\(/;
 
 /** A removed line that checks something, where nothing added in the same hunk checks it again. */

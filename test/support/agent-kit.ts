@@ -4,7 +4,7 @@ import { actionKinds } from "../../src/domain/action-kinds.ts";
 import { referencesIn, resolveReferences } from "../../src/domain/action.ts";
 import type { PlannedAction } from "../../src/domain/action.ts";
 import type { AgentDefinition, AgentKit, Decided, DecisionRequest, Outcome } from "../../src/domain/agent.ts";
-import type { Json } from "../../src/domain/json.ts";
+import type { Json, JsonObject } from "../../src/domain/json.ts";
 import type { Readers } from "../../src/domain/readers.ts";
 
 export interface KitOptions {
@@ -15,6 +15,8 @@ export interface KitOptions {
   readonly read?: Partial<Readers>;
   /** What the model answers; the rules decide where it is left out. */
   readonly decision?: unknown;
+  /** The same, worked out from the prompt's variables. */
+  readonly model?: (variables: JsonObject) => unknown;
 }
 
 export interface Played {
@@ -51,8 +53,9 @@ export async function play(agent: AgentDefinition, options: KitOptions): Promise
       return output as T;
     },
     decide<D>(request: DecisionRequest<D>): Promise<Decided<D>> {
-      const useRules = options.decision === undefined || request.rulesOnly !== undefined;
-      const decision = request.schema.parse(useRules ? request.rules() : options.decision);
+      const model = options.model ?? (options.decision === undefined ? null : () => options.decision);
+      const useRules = model === null || request.rulesOnly !== undefined;
+      const decision = request.schema.parse(useRules ? request.rules() : model(request.variables));
       const answer: Decided<D> = useRules
         ? { decision, decidedBy: "rules", why: request.rulesOnly ?? "no model is configured" }
         : { decision, decidedBy: "model", why: "test-model (main) answered" };
