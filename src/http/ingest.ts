@@ -24,7 +24,7 @@ import { createBadSignatures } from "./bad-signatures.ts";
 import { Aborted, announcedLength, readBody, tooLarge } from "./body.ts";
 
 /** All optional; times in milliseconds, sizes in bytes. */
-export interface IngestLimits {
+interface IngestLimits {
   /** For a whole request, headers and body. 30 s. */
   readonly requestTimeoutMs?: number;
   /** For its headers. 10 s. */

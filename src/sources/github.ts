@@ -43,11 +43,7 @@ export function github({ name, secrets }: GithubOptions): Source {
  * Checks `X-Hub-Signature-256: sha256=<hex>` over the body and gives the place of the secret that matched. The SHA-1
  * header is never looked at. Throws Rejection 401.
  */
-export function matchGithubSignature(
-  header: string | undefined,
-  body: Buffer,
-  keys: readonly SigningKey[],
-): number {
+function matchGithubSignature(header: string | undefined, body: Buffer, keys: readonly SigningKey[]): number {
   if (header === undefined || header === "") {
     throw new Rejection(
       401,

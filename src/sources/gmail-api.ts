@@ -11,7 +11,7 @@ export interface GmailHistoryPage {
   readonly historyId: string;
   readonly nextPageToken: string | null;
 }
-export interface GmailAdded {
+interface GmailAdded {
   readonly id: string;
   readonly labelIds: readonly string[];
 }

@@ -11,7 +11,7 @@ interface MailAddress {
 }
 
 /** The body of a `message.received` event. Everything but the ids is the sender's word. */
-export interface ReceivedMessage {
+interface ReceivedMessage {
   readonly id: string;
   readonly threadId: string;
   readonly labelIds: readonly string[];

@@ -14,7 +14,7 @@ interface OptionsOf {
   readonly github: GithubOptions;
   readonly gmail: GmailOptions;
 }
-export type SourceType = keyof OptionsOf;
+type SourceType = keyof OptionsOf;
 type Described<T extends SourceType> = { readonly type: T } & OptionsOf[T];
 
 /** A source as configured: `type`, `name` (its key under `sources:`), and the options of its type. */

@@ -34,7 +34,7 @@ export function stripe({ name, secrets }: StripeOptions): Source {
  * matched. The time is judged last, so that `timestamp_out_of_tolerance` tells an operator that the secret is right.
  * Throws Rejection 401.
  */
-export function matchStripeSignature(
+function matchStripeSignature(
   header: string | undefined,
   body: Buffer,
   keys: readonly SigningKey[],

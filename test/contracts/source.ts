@@ -51,7 +51,8 @@ export function sourceContract(title: string, given: SourceCase): void {
     receivedAt: now,
   });
 
-  describe(`${title} keeps to the contract of sources`, () => {
+  // A signature per changed byte: slow where the scheme is RSA and the machine is busy.
+  describe(`${title} keeps to the contract of sources`, { timeout: 60_000 }, () => {
     it("is active, and names a limit and headers that hold no credential", () => {
       const source = given.source();
       expect(source.active).toBe(true);

@@ -369,7 +369,7 @@ describe("a body that is too large", () => {
     );
     const heard = said(socket);
     await once(socket, "data");
-    expect(socket.closed).toBe(false);
+    expect(clock.pending()).toBe(1);
     await clock.advance(2_000);
     expect(await heard).toContain("413 Payload Too Large");
   });

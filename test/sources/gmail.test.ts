@@ -135,6 +135,14 @@ describe("the token of a push", () => {
     expect(await codeOf(`${symmetric}.${mac}`)).toBe("token_invalid");
   });
 
+  it("is accepted in one spelling only: the spare bits at its end must be zero", async () => {
+    const token = await google.pushToken(claims);
+    const spelled = `${token.slice(0, -1)}${String.fromCharCode(token.charCodeAt(token.length - 1) + 1)}`;
+    const bytesOf = (text: string) => Buffer.from(text.split(".")[2] ?? "", "base64url");
+    expect(bytesOf(spelled)).toEqual(bytesOf(token));
+    expect(await codeOf(spelled)).toBe("token_malformed");
+  });
+
   it("is refused when none of Google's keys has its name", async () => {
     expect(await codeOf(await google.pushToken(claims, { kid: "kid-2" }))).toBe("token_invalid");
   });

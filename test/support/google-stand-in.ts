@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { SignJWT, exportJWK, exportPKCS8, generateKeyPair } from "jose";
 
-export interface StandInMessage {
+interface StandInMessage {
   id: string;
   historyId: string;
   labelIds: string[];
