@@ -1,7 +1,7 @@
 import type { ActionRow, RunDetail, Step } from "./api.ts";
 import { useLoaded } from "./load.ts";
 import { Ago, Card, Empty, Facts, Raw, Shown, Status, Values } from "./parts.tsx";
-import { duration } from "./words.ts";
+import { duration, shortId } from "./words.ts";
 
 export function RunPage({ id }: { id: string }) {
   const run = useLoaded<RunDetail>(
@@ -44,7 +44,7 @@ function Detail({ of: run }: { of: RunDetail }) {
           [
             "Event",
             <a key="e" href={`#/events/${run.event}`}>
-              {run.event}
+              {shortId(run.event)}
             </a>,
           ],
           ["Route", run.route ?? "system"],
@@ -172,6 +172,7 @@ function Action({ of: action }: { of: ActionRow }) {
         <>
           <h3>Exactly this will be sent</h3>
           <Values of={action.input} />
+          <Raw title="As JSON" of={action.input} />
         </>
       ) : (
         <Raw title="Payload" of={action.input} />
