@@ -1,0 +1,234 @@
+/**
+ * What the providers send to a webhook endpoint, signed as each of them signs: one function per provider, with the body
+ * that must go out unchanged. A payload that is a text is sent as it is; anything else is sent as JSON.
+ */
+import { createHmac, randomUUID } from "node:crypto";
+
+export interface Signed {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+export interface Delivered {
+  readonly status: number;
+  /** The parsed answer; null when it is not JSON. */
+  readonly json: unknown;
+}
+
+const bodyOf = (payload: unknown): string =>
+  typeof payload === "string" ? payload : JSON.stringify(payload);
+const hmac = (secret: string | Buffer, signed: string, encoding: "hex" | "base64"): string =>
+  createHmac("sha256", secret).update(signed, "utf8").digest(encoding);
+const json = { "content-type": "application/json" };
+
+/** `event` is the name without the action: `pull_request`. */
+export function signGithub(options: {
+  secret: string;
+  event: string;
+  payload: unknown;
+  delivery?: string;
+}): Signed {
+  const body = bodyOf(options.payload);
+  return {
+    body,
+    headers: {
+      ...json,
+      "user-agent": "GitHub-Hookshot/sandbox",
+      "x-github-event": options.event,
+      "x-github-delivery": options.delivery ?? randomUUID(),
+      "x-github-hook-id": "1",
+      "x-hub-signature-256": `sha256=${hmac(options.secret, body, "hex")}`,
+    },
+  };
+}
+
+/** `timestamp` in seconds. Several secrets sign side by side, as during a rotation. */
+export function signStripe(options: {
+  secret: string | readonly string[];
+  payload: unknown;
+  timestamp: number;
+}): Signed {
+  const body = bodyOf(options.payload);
+  const secrets = typeof options.secret === "string" ? [options.secret] : options.secret;
+  const signatures = secrets.map((secret) => `v1=${hmac(secret, `${options.timestamp}.${body}`, "hex")}`);
+  const header = [`t=${options.timestamp}`, ...signatures].join(",");
+  return { body, headers: { ...json, "stripe-signature": header } };
+}
+
+/** A Pub/Sub push: the token comes from the Google stand-in, and so does the body. */
+export function gmailPush(options: { token: string; body: string }): Signed {
+  return {
+    body: options.body,
+    headers: { ...json, "user-agent": "APIs-Google", authorization: `Bearer ${options.token}` },
+  };
+}
+
+export function signShopify(options: {
+  secret: string;
+  topic: string;
+  payload: unknown;
+  shop?: string;
+  webhookId?: string;
+  eventId?: string;
+  /** ISO 8601. */
+  triggeredAt: string;
+}): Signed {
+  const body = bodyOf(options.payload);
+  return {
+    body,
+    headers: {
+      ...json,
+      "x-shopify-topic": options.topic,
+      "x-shopify-shop-domain": options.shop ?? "sandbox.myshopify.com",
+      "x-shopify-api-version": "2026-07",
+      "x-shopify-webhook-id": options.webhookId ?? randomUUID(),
+      "x-shopify-event-id": options.eventId ?? randomUUID(),
+      "x-shopify-triggered-at": options.triggeredAt,
+      "x-shopify-hmac-sha256": hmac(options.secret, body, "base64"),
+    },
+  };
+}
+
+/** `timestamp` in seconds. Set `form` for button clicks, whose JSON travels in the form field `payload`. */
+export function signSlack(options: {
+  secret: string;
+  payload: unknown;
+  timestamp: number;
+  form?: boolean;
+}): Signed {
+  const text = bodyOf(options.payload);
+  const body = options.form ? new URLSearchParams({ payload: text }).toString() : text;
+  return {
+    body,
+    headers: {
+      "content-type": options.form ? "application/x-www-form-urlencoded" : "application/json",
+      "x-slack-request-timestamp": String(options.timestamp),
+      "x-slack-signature": `v0=${hmac(options.secret, `v0:${options.timestamp}:${body}`, "hex")}`,
+    },
+  };
+}
+
+/** `secret` is `whsec_` and base64; `timestamp` in seconds. */
+export function signStandard(options: {
+  secret: string;
+  payload: unknown;
+  timestamp: number;
+  id?: string;
+}): Signed {
+  const body = bodyOf(options.payload);
+  const id = options.id ?? `msg_${randomUUID()}`;
+  const key = Buffer.from(options.secret.replace(/^whsec_/, ""), "base64");
+  return {
+    body,
+    headers: {
+      ...json,
+      "webhook-id": id,
+      "webhook-timestamp": String(options.timestamp),
+      "webhook-signature": `v1,${hmac(key, `${id}.${options.timestamp}.${body}`, "base64")}`,
+    },
+  };
+}
+
+/** Version 3 signs the public URL that HubSpot was given; `timestampMs` in milliseconds. */
+export function signHubspot(options: {
+  secret: string;
+  url: string;
+  payload: unknown;
+  timestampMs: number;
+  method?: string;
+}): Signed {
+  const body = bodyOf(options.payload);
+  const signed = `${options.method ?? "POST"}${options.url}${body}${options.timestampMs}`;
+  return {
+    body,
+    headers: {
+      ...json,
+      "x-hubspot-request-timestamp": String(options.timestampMs),
+      "x-hubspot-signature-v3": hmac(options.secret, signed, "base64"),
+    },
+  };
+}
+
+/** `timestamp` as ISO 8601; the secret is used as text. */
+export function signZendesk(options: {
+  secret: string;
+  payload: unknown;
+  timestamp: string;
+  invocation?: string;
+}): Signed {
+  const body = bodyOf(options.payload);
+  return {
+    body,
+    headers: {
+      ...json,
+      "x-zendesk-webhook-id": "01SANDBOX",
+      "x-zendesk-webhook-invocation-id": options.invocation ?? randomUUID(),
+      "x-zendesk-webhook-signature-timestamp": options.timestamp,
+      "x-zendesk-webhook-signature": hmac(options.secret, `${options.timestamp}${body}`, "base64"),
+    },
+  };
+}
+
+/** The time that counts is `webhookTimestamp` in the payload, in milliseconds: the caller puts it there. */
+export function signLinear(options: {
+  secret: string;
+  event: string;
+  payload: unknown;
+  delivery?: string;
+}): Signed {
+  const body = bodyOf(options.payload);
+  return {
+    body,
+    headers: {
+      ...json,
+      "linear-event": options.event,
+      "linear-delivery": options.delivery ?? randomUUID(),
+      "linear-signature": hmac(options.secret, body, "hex"),
+    },
+  };
+}
+
+/** Graph signs nothing: each item of `value` carries the `clientState` that the subscription was made with. */
+export function graphNotification(options: { clientState: string; items: readonly object[] }): Signed {
+  const value = options.items.map((item) => ({ ...item, clientState: options.clientState }));
+  return { body: JSON.stringify({ value }), headers: json };
+}
+
+/** Our own scheme: `timestamp.body` when there is a timestamp (in seconds), else the bare body. */
+export function signCustom(options: {
+  secret: string;
+  payload: unknown;
+  id?: string;
+  timestamp?: number;
+  encoding?: "hex" | "base64";
+}): Signed {
+  const body = bodyOf(options.payload);
+  const { timestamp, encoding = "hex" } = options;
+  const signed = timestamp === undefined ? body : `${timestamp}.${body}`;
+  return {
+    body,
+    headers: {
+      ...json,
+      "x-event-id": options.id ?? randomUUID(),
+      ...(timestamp === undefined ? {} : { "x-timestamp": String(timestamp) }),
+      "x-signature": `sha256=${hmac(options.secret, signed, encoding)}`,
+    },
+  };
+}
+
+/** Sends it. Rejects when there is no answer. */
+export async function deliver(url: string, signed: Signed, signal?: AbortSignal): Promise<Delivered> {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: signed.headers,
+    body: signed.body,
+    redirect: "manual",
+    ...(signal ? { signal } : {}),
+  });
+  const text = await response.text();
+  try {
+    return { status: response.status, json: JSON.parse(text) as unknown };
+  } catch {
+    return { status: response.status, json: null };
+  }
+}
