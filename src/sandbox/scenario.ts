@@ -5,6 +5,7 @@
 import type { GithubSandbox } from "./github.ts";
 import type { SeedPullRequest } from "./github.ts";
 import { pullRequest, repository, user } from "./github-shapes.ts";
+import type { HubspotSandbox } from "./hubspot.ts";
 import type { LinearSandbox } from "./linear.ts";
 import { customers } from "./scenario-customers.ts";
 import type { ScenarioCustomer } from "./scenario-customers.ts";
@@ -12,19 +13,46 @@ import { mails } from "./scenario-mails.ts";
 import { issues, pullRequests } from "./scenario-pulls.ts";
 import type { StripeSandbox } from "./stripe.ts";
 import type { StripeObject } from "./stripe-shapes.ts";
+import type { ZendeskSandbox } from "./zendesk.ts";
 
 export const scenario = { pullRequests, issues, customers, mails } as const;
 
 const day = 86_400;
 
+/** The part of a sandbox that is seeded; `Sandbox` is one. */
+export interface ScenarioVendors {
+  readonly github: GithubSandbox;
+  readonly linear: LinearSandbox;
+  readonly stripe: StripeSandbox;
+  readonly zendesk: ZendeskSandbox;
+  readonly hubspot: HubspotSandbox;
+}
+
 /** What the vendors know before anything happens. `now` in milliseconds. */
-export function seedVendors(
-  vendors: { github: GithubSandbox; linear: LinearSandbox; stripe: StripeSandbox },
-  now: number,
-): void {
+export function seed(vendors: ScenarioVendors, now: number): void {
   for (const pull of pullRequests) vendors.github.addPullRequest(pull);
   for (const issue of issues) vendors.linear.addIssue(issue);
-  for (const customer of customers) seedCustomer(vendors.stripe, customer, Math.floor(now / 1_000));
+  for (const customer of customers) {
+    seedCustomer(vendors.stripe, customer, Math.floor(now / 1_000));
+    for (const { description, ageDays, satisfaction, ...ticket } of customer.tickets) {
+      vendors.zendesk.addTicket({
+        ...ticket,
+        requester: { email: customer.email, name: customer.name },
+        body: description,
+        createdAt: now - ageDays * day * 1_000,
+        ...(satisfaction === null ? {} : { satisfaction }),
+      });
+    }
+    if (customer.company === null) continue;
+    const [firstname = "", lastname = ""] = customer.name.split(" ");
+    vendors.hubspot.addObject("contacts", {
+      email: customer.email,
+      firstname,
+      lastname,
+      company: customer.company,
+      lifecyclestage: "customer",
+    });
+  }
 }
 
 function seedCustomer(stripe: StripeSandbox, customer: ScenarioCustomer, now: number): void {
