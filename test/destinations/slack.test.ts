@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
+import { startSlack } from "../../src/sandbox/slack.ts";
 import { json, startScript } from "../support/http-script.ts";
 import { slack } from "../../src/destinations/slack.ts";
 import {
   anyCall,
   contractClock,
+  destinationEffectContract,
   destinationFaultContract,
   executorOf,
   faultOf,
@@ -18,6 +20,21 @@ destinationFaultContract("slack", {
   incomplete: [slack({ token }, deps), slack({ channel: "#signalbox" }, deps)],
   secrets: [token],
   inputs: inputsOf("slack"),
+});
+
+destinationEffectContract("slack", {
+  kinds: ["slack.message"],
+  connect: (baseUrl) => slack({ baseUrl, token, channel: "#signalbox" }, deps),
+  async start() {
+    const sandbox = await startSlack({ now: contractClock.now, file: null });
+    return {
+      url: sandbox.url,
+      effects: () => sandbox.state.effects.length,
+      input: inputOf,
+      loseAnswer: () => sandbox.faults.drop({ after: "effect", when: (call) => call.method === "POST" }),
+      close: () => sandbox.close(),
+    };
+  },
 });
 
 describe("slack", () => {

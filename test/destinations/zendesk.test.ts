@@ -1,7 +1,15 @@
 import { describe, expect, it } from "vitest";
+import type { ActionKind } from "../../src/domain/action-kinds.ts";
+import { startZendesk } from "../../src/sandbox/zendesk.ts";
 import { json, startScript } from "../support/http-script.ts";
 import { zendesk } from "../../src/destinations/zendesk.ts";
-import { anyCall, contractClock, destinationFaultContract, executorOf } from "../contracts/destination.ts";
+import {
+  anyCall,
+  contractClock,
+  destinationEffectContract,
+  destinationFaultContract,
+  executorOf,
+} from "../contracts/destination.ts";
 import { inputOf, inputsOf } from "./inputs.ts";
 
 const email = "agent@acme.example";
@@ -17,6 +25,30 @@ destinationFaultContract("zendesk", {
   ],
   secrets: [token, Buffer.from(`${email}/token:${token}`).toString("base64")],
   inputs: inputsOf("zendesk"),
+});
+
+destinationEffectContract("zendesk", {
+  kinds: ["zendesk.ticket", "zendesk.comment"],
+  connect: (baseUrl) => zendesk({ baseUrl, email, token }, deps),
+  async start() {
+    const sandbox = await startZendesk({ now: contractClock.now, file: null });
+    const seeded = sandbox.addTicket({
+      requester: { email: "ada@example.com", name: "Ada" },
+      subject: "Hello",
+      body: "Hello.",
+    });
+    const before = sandbox.state.effects.length;
+    return {
+      url: sandbox.url,
+      effects: () => sandbox.state.effects.length - before,
+      input: (kind: ActionKind) => ({
+        ...inputOf(kind),
+        ...(kind === "zendesk.comment" ? { ticketId: String(seeded.id) } : {}),
+      }),
+      loseAnswer: () => sandbox.faults.drop({ after: "effect", when: (call) => call.method !== "GET" }),
+      close: () => sandbox.close(),
+    };
+  },
 });
 
 describe("zendesk", () => {
@@ -43,6 +75,36 @@ describe("zendesk", () => {
     expect(await find("k")).toMatchObject({ id: "8", ticket: "12" });
     expect(await find("nobody's")).toBeNull();
     await server.close();
+  });
+
+  it("finds a requester's tickets, the newest first, and the open ticket of a tag", async () => {
+    const sandbox = await startZendesk({ now: contractClock.now, file: null });
+    const requester = { email: "ada@example.com", name: "Ada" };
+    const at = contractClock.now();
+    sandbox.addTicket({
+      requester,
+      subject: "First",
+      body: "1",
+      createdAt: at - 2_000,
+      tags: ["thread-1"],
+      status: "solved",
+    });
+    sandbox.addTicket({
+      requester,
+      subject: "Second",
+      body: "2",
+      createdAt: at - 1_000,
+      tags: ["thread-2"],
+      status: "open",
+    });
+    const reads = connect(sandbox.url).reads?.(anyCall());
+    if (!reads || !("ticketsOf" in reads)) throw new Error("no readers");
+    const tickets = await reads.ticketsOf("ada@example.com");
+    expect(tickets.map(({ subject }) => subject)).toEqual(["Second", "First"]);
+    expect(tickets[0]?.createdAt).toBe(at - 1_000);
+    expect(await reads.openTicketByTag("thread-2")).toMatchObject({ subject: "Second", status: "open" });
+    expect(await reads.openTicketByTag("thread-1")).toBeNull();
+    await sandbox.close();
   });
 
   it("lets no address add operators to a search", async () => {
