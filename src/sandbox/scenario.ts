@@ -7,13 +7,19 @@ import type { SeedPullRequest } from "./github.ts";
 import { pullRequest, repository, user } from "./github-shapes.ts";
 import type { HubspotSandbox } from "./hubspot.ts";
 import type { LinearSandbox } from "./linear.ts";
+import { identifierOf } from "./linear-types.ts";
 import { customers } from "./scenario-customers.ts";
 import type { ScenarioCustomer } from "./scenario-customers.ts";
 import { mails } from "./scenario-mails.ts";
+import { roundOf } from "./scenario-rounds.ts";
+import type { ScenarioRound } from "./scenario-rounds.ts";
 import { issues, pullRequests } from "./scenario-pulls.ts";
 import type { StripeSandbox } from "./stripe.ts";
 import type { StripeObject } from "./stripe-shapes.ts";
 import type { ZendeskSandbox } from "./zendesk.ts";
+
+export { roundOf } from "./scenario-rounds.ts";
+export type { ScenarioRound } from "./scenario-rounds.ts";
 
 export const scenario = { pullRequests, issues, customers, mails } as const;
 
@@ -29,13 +35,19 @@ export interface ScenarioVendors {
 }
 
 /** What the vendors know before anything happens. `now` in milliseconds. */
-export function seed(vendors: ScenarioVendors, now: number): void {
-  for (const pull of pullRequests) vendors.github.addPullRequest(pull);
-  for (const issue of issues) vendors.linear.addIssue(issue);
-  for (const customer of customers) {
-    seedCustomer(vendors.stripe, customer, Math.floor(now / 1_000));
+export const seed = (vendors: ScenarioVendors, now: number): void => seedRound(vendors, roundOf(0), now);
+
+/** Adds a round's world. What is there already stays as it is: a sandbox that was kept may be seeded again. */
+export function seedRound(vendors: ScenarioVendors, round: ScenarioRound, now: number): void {
+  const { github, linear, stripe, zendesk, hubspot } = vendors;
+  for (const pull of round.pullRequests) if (!pullIn(github, pull)) github.addPullRequest(pull);
+  const known = new Set(linear.state.issues.map((issue) => identifierOf(linear.state, issue)));
+  for (const issue of round.issues) if (!known.has(issue.identifier)) linear.addIssue(issue);
+  for (const customer of round.customers) {
+    if (stripe.state.customers.some(({ id }) => id === customer.id)) continue;
+    seedCustomer(stripe, customer, Math.floor(now / 1_000));
     for (const { description, ageDays, satisfaction, ...ticket } of customer.tickets) {
-      vendors.zendesk.addTicket({
+      zendesk.addTicket({
         ...ticket,
         requester: { email: customer.email, name: customer.name },
         body: description,
@@ -45,7 +57,7 @@ export function seed(vendors: ScenarioVendors, now: number): void {
     }
     if (customer.company === null) continue;
     const [firstname = "", lastname = ""] = customer.name.split(" ");
-    vendors.hubspot.addObject("contacts", {
+    hubspot.addObject("contacts", {
       email: customer.email,
       firstname,
       lastname,
@@ -103,11 +115,12 @@ const cancellation = (customer: ScenarioCustomer, now: number) => ({
     : { status: "canceled", canceled_at: now, ended_at: now }),
 });
 
+const pullIn = (github: GithubSandbox, { owner, repo, number }: SeedPullRequest) =>
+  github.state.pulls.find((one) => one.owner === owner && one.repo === repo && one.number === number);
+
 /** The body of a `pull_request` webhook about a seeded pull request. */
 export function githubEvent(github: GithubSandbox, pull: SeedPullRequest, action: string): object {
-  const record = github.state.pulls.find(
-    ({ owner, repo, number }) => owner === pull.owner && repo === pull.repo && number === pull.number,
-  );
+  const record = pullIn(github, pull);
   if (!record) throw new Error(`The sandbox has no pull request ${pull.owner}/${pull.repo}#${pull.number}.`);
   return {
     action,
@@ -121,13 +134,17 @@ export function githubEvent(github: GithubSandbox, pull: SeedPullRequest, action
   };
 }
 
-/** The event by which Stripe says that a seeded customer leaves; it is kept in the Events API as well. */
+/** The event by which Stripe says that a seeded customer leaves: the same one, however often it is asked for. */
 export function stripeEvent(stripe: StripeSandbox, customer: ScenarioCustomer): StripeObject {
   const object = stripe.state.subscriptions.find(({ id }) => id === customer.subscription);
   if (!object) throw new Error(`The sandbox has no subscription ${customer.subscription}.`);
+  const id = `evt_${customer.subscription.replace(/^sub_/, "")}`;
+  const earlier = stripe.state.events.find((event) => event.id === id);
+  if (earlier) return earlier;
   return customer.leaves === "ended"
-    ? stripe.addEvent({ type: "customer.subscription.deleted", object })
+    ? stripe.addEvent({ id, type: "customer.subscription.deleted", object })
     : stripe.addEvent({
+        id,
         type: "customer.subscription.updated",
         object,
         previous: {

@@ -15,7 +15,7 @@ import { startGithub } from "../../src/sandbox/github.ts";
 import { startGoogle } from "../../src/sandbox/google.ts";
 import { startHubspot } from "../../src/sandbox/hubspot.ts";
 import { startLinear } from "../../src/sandbox/linear.ts";
-import { githubEvent, scenario, seed, stripeEvent } from "../../src/sandbox/scenario.ts";
+import { githubEvent, roundOf, scenario, seed, seedRound, stripeEvent } from "../../src/sandbox/scenario.ts";
 import { startStripe } from "../../src/sandbox/stripe.ts";
 import { startZendesk } from "../../src/sandbox/zendesk.ts";
 import { carriedOut, noon, play } from "../support/agent-kit.ts";
@@ -216,5 +216,43 @@ describe("the demo's mails", () => {
       expect(JSON.stringify([...inputs])).not.toContain("4242 4242");
       if (names.includes("ticket") && !byRules) expect(inputs.get("ticket")).toMatchObject(ticket);
     }
+  });
+});
+
+describe("the scenario played again", () => {
+  it("has the same world under other ids, each round alike however often it is asked for", () => {
+    const ids = (round: number): string[] => {
+      const world = roundOf(round);
+      return [
+        ...world.pullRequests.map(({ number, headSha }) => `${number}@${headSha}`),
+        ...world.issues.map(({ identifier }) => identifier),
+        ...world.customers.flatMap(({ id, subscription, email }) => [id, subscription, email]),
+        ...world.mails.map(({ headers }) => headers?.["Message-ID"] ?? ""),
+      ];
+    };
+    expect(ids(1)).toEqual(ids(1));
+    expect(new Set([...ids(0), ...ids(1), ...ids(12)]).size).toBe(3 * ids(0).length);
+  });
+
+  it("is seeded once, and its events stay the same", () => {
+    const { vendors } = world;
+    const round = roundOf(1);
+    const count = () =>
+      [
+        vendors.github.state.pulls,
+        vendors.linear.state.issues,
+        vendors.stripe.state.customers,
+        vendors.zendesk.state.tickets,
+      ].map(({ length }) => length);
+    seedRound(vendors, round, noon);
+    const before = count();
+    seedRound(vendors, round, noon + 60_000);
+    expect(count()).toEqual(before);
+    for (const customer of round.customers)
+      expect(stripeEvent(vendors.stripe, customer)).toBe(stripeEvent(vendors.stripe, customer));
+    for (const pull of round.pullRequests)
+      expect(githubEvent(vendors.github, pull, "opened")).toEqual(
+        githubEvent(vendors.github, pull, "opened"),
+      );
   });
 });
