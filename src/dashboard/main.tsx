@@ -7,7 +7,6 @@ import { Overview } from "./overview.tsx";
 import { Empty } from "./parts.tsx";
 import { RunPage } from "./run.tsx";
 import { Breakers, Sources } from "./services.tsx";
-import "./style.css";
 
 const links = [
   ["", "Overview"],

@@ -11,6 +11,7 @@
  */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { isIP } from "node:net";
+import type { HttpBindings } from "@hono/node-server";
 import type { Clock } from "../resilience/clock.ts";
 
 export const sessionCookie = "signalbox_session";
@@ -19,6 +20,12 @@ const linkMs = 3_600_000;
 const windowMs = 60_000;
 const maxWrong = 10;
 const maxAddresses = 10_000;
+
+/** What handlers know of a request: where it came from, and by which proof its sender may act. */
+export interface AdminEnv {
+  Bindings: HttpBindings;
+  Variables: { address: string; by: "api" | "dashboard" };
+}
 
 export interface Access {
   bearer(header: string | undefined): boolean;

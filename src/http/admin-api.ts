@@ -4,7 +4,7 @@ import type { Json, JsonObject } from "../domain/json.ts";
 import type { ListQuery, Page, Reads } from "../domain/ports.ts";
 import type { RunStatus } from "../domain/run.ts";
 import type { Clock } from "../resilience/clock.ts";
-import type { AdminEnv } from "./admin.ts";
+import type { AdminEnv } from "./admin-access.ts";
 import {
   BadRequest,
   readApproval,
@@ -28,9 +28,10 @@ import {
 import type { BreakerRow, SourceRow } from "./admin-views.ts";
 import { openapi } from "./openapi.ts";
 
-/** Which events are run again: one, or all that match. Times in milliseconds since the epoch. */
+/** Which events are run again: one, that of one run (for its agent alone), or all that match. Times in milliseconds. */
 export interface ReplayFilter {
   readonly event?: string;
+  readonly run?: string;
   readonly source?: string;
   readonly type?: string;
   readonly agent?: string;
@@ -100,6 +101,10 @@ function addReading(app: Hono<AdminEnv>, parts: ApiParts): void {
     return answer(c, await reads.runs({ ...asked, status: "dead" }), runRow);
   });
   app.get("/api/actions", async (c) => answer(c, await reads.actions(query(c, "actions")), actionRow));
+  app.get("/api/actions/:id", async (c) => {
+    const action = await reads.action(c.req.param("id"));
+    return action ? c.json(actionRow(action)) : missing(c, "action");
+  });
   app.get("/api/breakers", async (c) =>
     c.json({ items: (await parts.breakers()).map(breakerRow), next: null }),
   );
@@ -149,6 +154,7 @@ function addDeeds(app: Hono<AdminEnv>, parts: ApiParts): void {
   app.post("/api/replays", async (c) => {
     const { command, dryRun } = readReplay(await bodyOf(c), clock.now());
     if (command.event !== undefined && !(await reads.event(command.event))) return missing(c, "event");
+    if (command.run !== undefined && !(await reads.run(command.run))) return missing(c, "run");
     const { count, events, runs } = await control.replay(command, dryRun);
     return c.json({ count, events, runs, dryRun });
   });

@@ -1,9 +1,8 @@
 /** Logging in and out: the form, the JSON way, the one-time link. */
 import type { Context, Hono } from "hono";
 import { deleteCookie, setCookie } from "hono/cookie";
-import type { AdminEnv } from "./admin.ts";
 import { sessionCookie } from "./admin-access.ts";
-import type { Access } from "./admin-access.ts";
+import type { Access, AdminEnv } from "./admin-access.ts";
 import { loginPage, loginPolicy } from "./admin-pages.ts";
 
 type C = Context<AdminEnv>;

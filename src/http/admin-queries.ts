@@ -106,6 +106,7 @@ const filter = z.strictObject({
 });
 const replay = z.strictObject({
   event: name.optional(),
+  run: name.optional(),
   filter: filter.optional(),
   dryRun: z.boolean().default(false),
 });
@@ -116,6 +117,7 @@ export const readCancellation = (body: Json) => parse(cancellation, body);
 
 export interface ReplayCommand {
   readonly event?: string;
+  readonly run?: string;
   readonly source?: string;
   readonly type?: string;
   readonly agent?: string;
@@ -124,12 +126,14 @@ export interface ReplayCommand {
   readonly until?: number;
 }
 
-/** One event, or a filter that is not empty: replaying everything has to be asked for by a time. Throws BadRequest. */
+/** One event, one run, or a filter that is not empty: replaying everything has to be asked for by a time. Throws BadRequest. */
 export function readReplay(body: Json, now: number): { command: ReplayCommand; dryRun: boolean } {
   const read = parse(replay, body);
-  if ((read.event === undefined) === (read.filter === undefined))
-    throw new BadRequest("event, filter: exactly one of them says what is replayed");
+  const ways = [read.event, read.run, read.filter].filter((way) => way !== undefined);
+  if (ways.length !== 1)
+    throw new BadRequest("event, run, filter: exactly one of them says what is replayed");
   if (read.event !== undefined) return { command: { event: read.event }, dryRun: read.dryRun };
+  if (read.run !== undefined) return { command: { run: read.run }, dryRun: read.dryRun };
   const { deadLetters, since, until, ...rest } = read.filter ?? {};
   if (deadLetters === true && rest.status !== undefined && rest.status !== "dead")
     throw new BadRequest("filter.status: must be dead, or left out, with deadLetters");

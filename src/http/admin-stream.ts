@@ -59,7 +59,7 @@ export function createLiveFeed(parts: StreamParts): LiveFeed {
   }
   function write(text: string): void {
     const bytes = encoder.encode(text);
-    for (const client of [...clients]) {
+    for (const client of clients) {
       if ((client.controller.desiredSize ?? 0) < bytes.byteLength) {
         parts.log.info(
           { bufferBytes: maxBufferBytes },
@@ -86,7 +86,7 @@ export function createLiveFeed(parts: StreamParts): LiveFeed {
   }
   function changed(change: Change): void {
     pending.set(`${change.kind}:${change.id}`, change);
-    if (pending.size > maxPending) for (const client of [...clients]) leave(client, "drop");
+    if (pending.size > maxPending) for (const client of clients) leave(client, "drop");
     else void work();
   }
   function beat(): void {
@@ -117,7 +117,7 @@ export function createLiveFeed(parts: StreamParts): LiveFeed {
     },
     clients: () => clients.size,
     close() {
-      for (const client of [...clients]) leave(client, "end");
+      for (const client of clients) leave(client, "end");
     },
   };
 }

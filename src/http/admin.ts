@@ -4,7 +4,6 @@
  */
 import type { Server } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
-import type { HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
 import type { Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
@@ -14,6 +13,7 @@ import type { Changes, Reads } from "../domain/ports.ts";
 import type { Log } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Clock } from "../resilience/clock.ts";
+import type { AdminEnv } from "./admin-access.ts";
 import { createAccess, hostCheck, hostName, sameOrigin, sessionCookie } from "./admin-access.ts";
 import { addApi, errorAnswer } from "./admin-api.ts";
 import type { Control } from "./admin-api.ts";
@@ -65,10 +65,6 @@ export interface Admin {
   close(): Promise<void>;
 }
 
-export interface AdminEnv {
-  Bindings: HttpBindings;
-  Variables: { address: string; by: "api" | "dashboard" };
-}
 type C = Context<AdminEnv>;
 
 export function createAdmin(options: AdminOptions): Admin {
