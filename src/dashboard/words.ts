@@ -3,7 +3,7 @@ import type { ActionStatus } from "../domain/action.ts";
 import type { EventStatus } from "../domain/event.ts";
 import type { RunStatus } from "../domain/run.ts";
 
-export type Tone = "good" | "bad" | "busy" | "hold" | "calm";
+type Tone = "good" | "bad" | "busy" | "hold" | "calm";
 interface Word {
   readonly text: string;
   readonly mark: string;

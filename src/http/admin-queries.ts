@@ -26,7 +26,7 @@ const units: Readonly<Record<string, number>> = {
 const isoTime = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:\d{2}))?$/;
 
 /** ISO 8601, or a span before now such as `24h`. Milliseconds since the epoch. Throws BadRequest. */
-export function readTime(field: string, value: string, now: number): number {
+function readTime(field: string, value: string, now: number): number {
   const span = /^(\d{1,6})([smhdw])$/.exec(value);
   const unit = units[span?.[2] ?? ""];
   if (span && unit !== undefined) return now - Number(span[1]) * unit;

@@ -38,7 +38,7 @@ const isBase64 = (text: string) => text.length >= 256 && /^[A-Za-z0-9+/_-]+={0,2
  * a secret, names of fields, numbers that are card numbers, and encoded bytes (a whole mail), which nobody can read
  * and which would hide all of the above.
  */
-export function redacted(value: Json): Json {
+function redacted(value: Json): Json {
   if (typeof value === "string")
     return isBase64(value) ? `[${value.length} characters of encoded data, not shown]` : redactText(value);
   if (typeof value === "number") {

@@ -202,7 +202,7 @@ export function sampleRows(now: number): MemoryRows {
   return rows;
 }
 
-export const sampleBreakers = (now: number): BreakerRow[] => [
+const sampleBreakers = (now: number): BreakerRow[] => [
   { service: "github", state: "closed", failures: 0, openUntil: null, reason: null },
   {
     service: "hubspot",
@@ -220,7 +220,7 @@ export const sampleBreakers = (now: number): BreakerRow[] => [
   },
 ];
 
-export const sampleSources = (now: number): SourceRow[] => [
+const sampleSources = (now: number): SourceRow[] => [
   { name: "github", type: "github", active: true, lastEventAt: now - 62 * minute, events: 1 },
   { name: "stripe", type: "stripe", active: true, lastEventAt: now - 2 * minute, events: 2 },
   { name: "forms", type: "custom", active: false, lastEventAt: null, events: 0 },
