@@ -55,6 +55,8 @@ export interface App {
   readonly ingest: { readonly host: string; readonly port: number };
   readonly admin: { readonly host: string; readonly port: number };
   readonly adminToken: string;
+  /** Path and query below the admin port that log a browser in once, within the hour. */
+  loginPath(): string;
   /** Stops receiving, lets work in hand end (at most 10 s), and closes the journal. */
   stop(): Promise<void>;
 }
@@ -62,6 +64,8 @@ export interface App {
 const graceMs = 10_000;
 /** Work that has been due for longer than this means that nothing gets done: not ready. */
 const stuckMs = 300_000;
+/** How often change feeds are asked where they stand. */
+const feedEveryMs = 12 * 3_600_000;
 const stateCodes = { closed: 0, "half-open": 1, open: 2 } as const;
 
 /** Throws InvalidConfiguration, or an error whose message says what to do. */
@@ -208,8 +212,7 @@ async function startParts(
     queue,
     retentionMs: () => current().settings.loaded.config.retention.events,
   });
-  const beginning = new AbortController();
-  void beginCursors(parts, current, beginning.signal);
+  const feeds = watchFeeds(parts, current);
   const watch = await watchConfig({
     files: [current().settings.loaded.file],
     folders: [current().settings.loaded.promptsFolder],
@@ -234,8 +237,9 @@ async function startParts(
     ingest: { host: server.host, port: ingestPort },
     admin: { host: server.adminHost, port: adminPort },
     adminToken,
+    loginPath: () => admin.loginPath(),
     async stop() {
-      beginning.abort();
+      feeds.stop();
       await watch.close();
       await ingest.close(graceMs);
       await worker.stop(graceMs);
@@ -268,17 +272,33 @@ function breakerChanged(
   }
 }
 
-/** Where a change feed stands is noted before the first notification, so that it has a place to read from. */
-async function beginCursors(
-  { store, log }: Parts,
-  current: () => InForce,
-  signal: AbortSignal,
-): Promise<void> {
+/**
+ * Asks every change feed where it stands: at the start, so that the first notification has a place to read from, and
+ * every few hours, since asking renews the watch that makes the provider notify us (Gmail's lapses after seven days).
+ */
+function watchFeeds(parts: Parts, current: () => InForce): { stop(): void } {
+  const stopped = new AbortController();
+  let timer = parts.clock.after(0, ask);
+  function ask(): void {
+    void askFeeds(parts, current, stopped.signal).finally(() => {
+      if (!stopped.signal.aborted) timer = parts.clock.after(feedEveryMs, ask);
+    });
+  }
+  return {
+    stop: () => {
+      timer.cancel();
+      stopped.abort();
+    },
+  };
+}
+
+async function askFeeds({ store, log }: Parts, current: () => InForce, signal: AbortSignal): Promise<void> {
   for (const source of current().sources.values()) {
     if (!source.active || !source.currentCursor) continue;
     try {
-      if (await store.state.get("cursor", source.name)) continue;
-      await store.state.put("cursor", source.name, await source.currentCursor(signal), 0);
+      const cursor = await source.currentCursor(signal);
+      // A cursor that is there stays: it stands for what has not been read yet.
+      await store.state.put("cursor", source.name, cursor, 0);
     } catch (error) {
       if (signal.aborted) return;
       log.warn({ source: source.name, err: error }, "the change feed could not be asked where it stands");

@@ -166,10 +166,11 @@ export const openapiSchemas = {
   }),
   ReplayRequest: {
     type: "object",
-    description: "Exactly one of event and filter; a filter names at least one field",
+    description: "Exactly one of event, run and filter; a filter names at least one field",
     additionalProperties: false,
     properties: {
       event: text,
+      run: { ...text, description: "Its event again, for its agent alone" },
       filter: {
         type: "object",
         additionalProperties: false,

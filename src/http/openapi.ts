@@ -97,6 +97,7 @@ const paths = {
   "/api/runs/{id}": one("run", "One run with its steps, decision and actions", "RunDetail"),
   "/api/dead-letters": listOf("Run", "DeadLetters", null),
   "/api/actions": listOf("Action", "Actions", "ActionStatus"),
+  "/api/actions/{id}": one("action", "One action", "Action"),
   "/api/breakers": {
     get: {
       operationId: "breakers",

@@ -1,0 +1,43 @@
+/** `signalbox check`: every fault of the configuration and the prompts. Starts nothing, makes no request. */
+import { renderFaults } from "../config/faults.ts";
+import { loadSettings } from "../in-force.ts";
+import type { Settings } from "../in-force.ts";
+import type { Context } from "./context.ts";
+import { exitCodes } from "./failure.ts";
+import type { ExitCode } from "./failure.ts";
+import { settingsOptions } from "./settings.ts";
+import { wrap } from "./terminal.ts";
+
+export async function check(context: Context): Promise<ExitCode> {
+  const { terminal } = context;
+  const settings = await loadSettings(settingsOptions(context));
+  const faults = settings.ok ? [] : settings.faults;
+  const warnings = settings.ok ? settings.loaded.warnings : [];
+  if (terminal.json) terminal.printJson({ ok: settings.ok, faults, warnings });
+  else if (settings.ok) {
+    if (warnings.length > 0) {
+      terminal.note(renderFaults(warnings, { color: terminal.notePaint.isColorSupported }));
+      terminal.note("");
+    }
+    terminal.print(wrap(summary(settings, terminal.paint.green("ok")), terminal.width));
+  } else {
+    terminal.print(renderFaults(faults, { color: terminal.paint.isColorSupported }));
+    terminal.note(`\n${counted(faults.length, "fault")}; nothing was started or changed.`);
+  }
+  return settings.ok ? exitCodes.ok : exitCodes.configuration;
+}
+
+function summary({ loaded, prompts }: Settings, ok: string): string {
+  const { config, warnings } = loaded;
+  const parts = [
+    counted(Object.keys(config.sources).length, "source"),
+    counted(config.routes.length, "route"),
+    counted(Object.keys(config.models).length, "model"),
+    counted(Object.keys(config.destinations).length, "destination"),
+    counted(prompts.size, "prompt"),
+  ];
+  const idle = warnings.length === 0 ? "" : `, ${counted(warnings.length, "warning")}`;
+  return `${ok}: ${parts.join(", ")}${idle}`;
+}
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;

@@ -1,0 +1,230 @@
+/** `signalbox doctor`: looks at everything that the service needs here, and says what to do. Changes nothing. */
+import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { statfs } from "node:fs/promises";
+import { createServer } from "node:net";
+import { dirname } from "node:path";
+import { loadSettings } from "../in-force.ts";
+import type { Settings } from "../in-force.ts";
+import type { Context } from "./context.ts";
+import { Failure, exitCodes } from "./failure.ts";
+import type { ExitCode } from "./failure.ts";
+import { connect, dataFolder, readServerFile, urlOf } from "./service.ts";
+import type { BreakerRow, List } from "./service.ts";
+import { settingsOptions } from "./settings.ts";
+import { wrap } from "./terminal.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface Finding {
+  readonly check: string;
+  readonly status: "ok" | "warn" | "fault";
+  readonly message: string;
+  /** What to do. */
+  readonly fix?: string;
+}
+
+export async function doctor(context: Context): Promise<ExitCode> {
+  const { terminal } = context;
+  const settings = await loadSettings(settingsOptions(context));
+  const findings = [
+    nodeVersion(),
+    ...configuration(settings),
+    ...(await dataFolderFindings(context)),
+    ...(await service(context, settings.ok ? settings : null)),
+  ];
+  const faults = findings.filter((one) => one.status === "fault").length;
+  if (terminal.json) terminal.printJson({ ok: faults === 0, findings });
+  else {
+    for (const finding of findings) print(terminal, finding);
+    const warnings = findings.filter((one) => one.status === "warn").length;
+    terminal.note(`\n${counted(faults, "fault")}, ${counted(warnings, "warning")}`);
+  }
+  return faults === 0 ? exitCodes.ok : exitCodes.doctor;
+}
+
+const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`;
+
+function print(terminal: Terminal, { check, status, message, fix }: Finding): void {
+  const colors = { ok: terminal.paint.green, warn: terminal.paint.yellow, fault: terminal.paint.red };
+  const indent = " ".repeat(7);
+  terminal.print(wrap(`${colors[status](status.padEnd(5))}  ${check}: ${message}`, terminal.width, indent));
+  if (fix !== undefined) terminal.print(wrap(indent + terminal.paint.dim(fix), terminal.width, ""));
+}
+
+function nodeVersion(): Finding {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  const check = "node";
+  return major > 20 || (major === 20 && minor >= 19)
+    ? { check, status: "ok", message: process.versions.node }
+    : {
+        check,
+        status: "fault",
+        message: `${process.versions.node} is too old`,
+        fix: "Install Node 20.19 or later.",
+      };
+}
+
+function configuration(settings: Awaited<ReturnType<typeof loadSettings>>): Finding[] {
+  const check = "configuration";
+  if (!settings.ok) {
+    const [first] = settings.faults;
+    const place =
+      first === undefined ? "" : `${first.file}${first.line > 0 ? `:${first.line}` : ""} ${first.message}`;
+    return [
+      {
+        check,
+        status: "fault",
+        message: `${counted(settings.faults.length, "fault")}; the first: ${place}`,
+        fix: "See all of them with `signalbox check`; begin one with `signalbox init`.",
+      },
+    ];
+  }
+  const { config, warnings } = settings.loaded;
+  return [
+    {
+      check,
+      status: "ok",
+      message: `${counted(config.routes.length, "route")} from ${counted(Object.keys(config.sources).length, "source")}`,
+    },
+    ...warnings.map(({ message }): Finding => ({ check, status: "warn", message })),
+  ];
+}
+
+const lowBytes = 1_000_000_000;
+const tooLowBytes = 100_000_000;
+
+async function dataFolderFindings(context: Context): Promise<Finding[]> {
+  const folder = dataFolder(context);
+  const check = "data folder";
+  let there = folder;
+  while (!existsSync(there) && dirname(there) !== there) there = dirname(there);
+  try {
+    accessSync(there, constants.W_OK | constants.X_OK);
+  } catch {
+    const fix = "Give this user the right to write there, or set SIGNALBOX_DATA_DIR.";
+    return [{ check, status: "fault", message: `${folder} can't be written`, fix }];
+  }
+  if (!statSync(there).isDirectory())
+    return [
+      { check, status: "fault", message: `${there} is a file`, fix: "Set SIGNALBOX_DATA_DIR to a folder." },
+    ];
+  const { bavail, bsize } = await statfs(there);
+  const free = bavail * bsize;
+  const space = `${(free / 1e9).toFixed(1)} GB free`;
+  if (free < lowBytes) {
+    const fix = "Free some space: without it no event can be stored, and senders are answered 503.";
+    return [{ check, status: free < tooLowBytes ? "fault" : "warn", message: `${folder}, ${space}`, fix }];
+  }
+  const open = there === folder && (statSync(folder).mode & 0o077) !== 0;
+  return [
+    {
+      check,
+      status: "ok",
+      message: `${folder}${there === folder ? "" : " (made at the first start)"}, ${space}`,
+    },
+    ...(open
+      ? [
+          {
+            check,
+            status: "warn",
+            message: "other users of this computer can open it, and it holds what customers wrote",
+            fix: `chmod 700 ${folder}`,
+          } as const,
+        ]
+      : []),
+  ];
+}
+
+async function service(context: Context, settings: Settings | null): Promise<Finding[]> {
+  const file = readServerFile(context);
+  const url = file === null ? null : urlOf(file.adminHost, file.adminPort);
+  const ready = url === null ? null : await fetch(`${url}/readyz`).catch(() => null);
+  if (url === null || ready === null) return settings === null ? [] : portsFree(settings);
+  const { checks } = (await ready.json()) as { checks: Record<string, { ok: boolean; detail?: string }> };
+  return [
+    { check: "service", status: "ok", message: `runs at ${url}` },
+    ...Object.entries(checks).map(([name, { ok, detail }]): Finding => {
+      const message = detail ?? (ok ? "ready" : "not ready");
+      return { check: name, status: ok ? (detail === undefined ? "ok" : "warn") : "fault", message };
+    }),
+    ...(await inside(context)),
+  ];
+}
+
+async function portsFree({ loaded }: Settings): Promise<Finding[]> {
+  const { host, port, adminHost, adminPort } = loaded.config.server;
+  const findings: Finding[] = [
+    {
+      check: "service",
+      status: "warn",
+      message: "it is not running",
+      fix: "Start it with `signalbox start`.",
+    },
+  ];
+  for (const [name, address, number] of [
+    ["port", host, port],
+    ["adminPort", adminHost, adminPort],
+  ] as const) {
+    if (number === 0) continue;
+    const code = await tryPort(address, number);
+    findings.push(
+      code === null
+        ? { check: name, status: "ok", message: `${number} on ${address} is free` }
+        : {
+            check: name,
+            status: "fault",
+            message: `${number} on ${address} ${code === "EADDRINUSE" ? "is in use" : `can't be opened (${code})`}`,
+            fix: `Stop what listens there, or choose another ${name} under \`server:\`.`,
+          },
+    );
+  }
+  return findings;
+}
+
+/** Null when it could be opened. */
+function tryPort(host: string, port: number): Promise<string | null> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? "unknown error"));
+    server.listen(port, host, () => server.close(() => resolve(null)));
+  });
+}
+
+/** What the running service itself would complain of. */
+async function inside(context: Context): Promise<Finding[]> {
+  try {
+    const api = connect(context);
+    const breakers = await api.get<List<BreakerRow>>("/api/breakers");
+    const { deadLetters } = await api.get<{ deadLetters: number }>("/api/overview");
+    return [
+      ...breakers.items
+        .filter(({ state }) => state !== "closed")
+        .map(({ service: name, state, reason }): Finding => {
+          const fix = "Its work is parked and goes on by itself when it answers again.";
+          return {
+            check: "breaker",
+            status: "warn",
+            message: `${name} is ${state}: ${reason ?? "it fails"}`,
+            fix,
+          };
+        }),
+      deadLetters === 0
+        ? { check: "dead letters", status: "ok", message: "none" }
+        : {
+            check: "dead letters",
+            status: "warn",
+            message: String(deadLetters),
+            fix: "Read them with `signalbox dead-letters list`, run them again with `… replay`.",
+          },
+    ];
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return [
+      {
+        check: "admin API",
+        status: "warn",
+        message: error.message,
+        ...(error.hint === null ? {} : { fix: error.hint }),
+      },
+    ];
+  }
+}

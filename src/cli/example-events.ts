@@ -1,0 +1,110 @@
+/** The built-in events of `signalbox trigger`: what the vendors send about a made-up pull request and customer. */
+import { randomBytes } from "node:crypto";
+import type { JsonObject } from "../domain/json.ts";
+import { pullRequest, repository, user } from "../sandbox/github-shapes.ts";
+import { scenario } from "../sandbox/scenario.ts";
+import { event as stripeEvent, subscription } from "../sandbox/stripe-shapes.ts";
+
+export interface Example {
+  /** GitHub's X-GitHub-Event; null where the type is in the body. */
+  readonly event: string | null;
+  readonly body: string;
+}
+
+type Build = (now: number) => JsonObject;
+const github = "https://api.github.com";
+
+/** A commit of its own each time: a body that was sent before is a duplicate. */
+const pull =
+  (action: string, changes: { draft?: boolean; state?: "open" | "closed" } = {}): Build =>
+  (now) => {
+    const [seed] = scenario.pullRequests;
+    if (!seed) throw new Error("the installation is incomplete: there is no example pull request");
+    const record = {
+      state: "open" as const,
+      draft: false,
+      baseBranch: "main",
+      authorType: "User" as const,
+      ...seed,
+      ...changes,
+      files: [...seed.files],
+      headSha: randomBytes(20).toString("hex"),
+      createdAt: now,
+      earlierHeads: [],
+    };
+    return asJson({
+      action,
+      number: record.number,
+      pull_request: pullRequest(github, record, { issue: 0, review: 0 }),
+      repository: repository(github, record.owner, record.repo, now),
+      sender: user(github, record.author, record.authorType),
+      ...(action === "synchronize" ? { before: seed.headSha, after: record.headSha } : {}),
+    });
+  };
+
+const cancellation =
+  (leaves: "ended" | "scheduled"): Build =>
+  (now) => {
+    const seconds = Math.floor(now / 1_000);
+    const customer = scenario.customers.find((one) => one.leaves === leaves);
+    if (!customer) throw new Error("the installation is incomplete: there is no example customer");
+    const plan = {
+      amount: customer.plan.amount,
+      currency: "usd",
+      interval: "month" as const,
+      product: "prod_Example",
+    };
+    const { comment, feedback, reason } = customer;
+    const object = subscription(customer.subscription, seconds - 20 * 86_400, plan, {
+      customer: customer.id,
+      canceled_at: seconds,
+      cancellation_details: { comment, feedback, reason },
+      ...(leaves === "ended" ? { status: "canceled", ended_at: seconds } : { cancel_at_period_end: true }),
+    });
+    const previous = {
+      cancel_at_period_end: false,
+      canceled_at: null,
+      cancellation_details: { comment: null, feedback: null, reason: null },
+    };
+    return asJson(
+      stripeEvent(`evt_${randomBytes(12).toString("hex")}`, seconds, {
+        type: `customer.subscription.${leaves === "ended" ? "deleted" : "updated"}`,
+        data: { object, ...(leaves === "ended" ? {} : { previous_attributes: previous }) },
+      }),
+    );
+  };
+
+const asJson = (value: object): JsonObject => JSON.parse(JSON.stringify(value)) as JsonObject;
+
+const examples: Readonly<Record<string, Readonly<Record<string, Build>>>> = {
+  github: {
+    "pull_request.opened": pull("opened"),
+    "pull_request.synchronize": pull("synchronize"),
+    "pull_request.ready_for_review": pull("ready_for_review"),
+    "pull_request.reopened": pull("reopened"),
+    "pull_request.closed": pull("closed", { state: "closed" }),
+  },
+  stripe: {
+    "customer.subscription.deleted": cancellation("ended"),
+    "customer.subscription.updated": cancellation("scheduled"),
+  },
+};
+
+/** Of a source's type: the event types there are examples of. */
+export const exampleNames = (sourceType: string): readonly string[] =>
+  Object.keys(examples[sourceType] ?? {});
+
+/** Null when there is no such example. `now` in milliseconds; `id` replaces the id in a body that holds one. */
+export function exampleEvent(
+  sourceType: string,
+  type: string,
+  now: number,
+  id: string | undefined,
+): Example | null {
+  const build = examples[sourceType]?.[type];
+  if (!build) return null;
+  const inBody = sourceType === "stripe";
+  const payload = build(now);
+  const body = JSON.stringify(inBody && id !== undefined ? { ...payload, id } : payload);
+  return { event: inBody ? null : (type.split(".")[0] ?? type), body };
+}

@@ -1,0 +1,133 @@
+/** `signalbox replay` and `dead-letters list|replay`: counted first, asked for, then run again under today's configuration. */
+import type { Context } from "./context.ts";
+import { Failure, usage } from "./failure.ts";
+import { idOf, queryOf, runTable, show } from "./lists.ts";
+import type { ListOptions } from "./lists.ts";
+import { connect } from "./service.ts";
+import type { List, RunRow, Service } from "./service.ts";
+
+export interface ReplayOptions {
+  readonly url?: string;
+  readonly event?: string;
+  readonly run?: string;
+  readonly source?: string;
+  readonly type?: string;
+  readonly agent?: string;
+  readonly status?: string;
+  readonly since?: string;
+  readonly until?: string;
+  readonly yes?: boolean;
+  readonly dryRun?: boolean;
+}
+
+/** What the API answers; `runs` holds the ids of new runs, none for a dry run. */
+interface Replayed {
+  readonly events: number;
+  readonly count: number;
+  readonly runs: readonly string[];
+  readonly dryRun: boolean;
+}
+
+type Selection = { event: string } | { run: string } | { filter: Record<string, string | boolean> };
+
+export async function replay(context: Context, options: ReplayOptions): Promise<void> {
+  const { event, run } = options;
+  const filter = filterOf(options);
+  const ways = [event !== undefined, run !== undefined, Object.keys(filter).length > 0].filter(Boolean);
+  if (ways.length === 0) {
+    throw usage(
+      "nothing says what to replay",
+      "Give --event ID, --run ID, or a filter such as --source stripe --since 24h.",
+    );
+  }
+  if (ways.length > 1) throw usage("--event, --run and filters exclude each other", "Give one of them.");
+  const selection: Selection =
+    event !== undefined
+      ? { event: known(event, "evt") }
+      : run !== undefined
+        ? { run: known(run, "run") }
+        : { filter };
+  await countAskReplay(context, connect(context, options.url), [selection], options);
+}
+
+export async function listDeadLetters(context: Context, options: ListOptions): Promise<void> {
+  const service = connect(context, options.url);
+  const list = await service.get<List<RunRow>>(`/api/dead-letters?${queryOf(options)}`);
+  show(context, list, "dead letters", runTable);
+  if (!context.terminal.json && list.items.length > 0)
+    context.terminal.note("\nRun them again: signalbox dead-letters replay ID… | --all");
+}
+
+export async function replayDeadLetters(
+  context: Context,
+  ids: readonly string[],
+  options: ReplayOptions & { all?: boolean },
+): Promise<void> {
+  const filter = filterOf(options);
+  const filtered = Object.keys(filter).length > 0;
+  if ([ids.length > 0, options.all === true, filtered].filter(Boolean).length !== 1) {
+    throw usage(
+      "say which dead letters: ids, --all, or a filter",
+      "For example: signalbox dead-letters replay --agent pr-review --since 24h",
+    );
+  }
+  const selections: Selection[] =
+    ids.length > 0
+      ? ids.map((id) => (id.startsWith("evt_") ? { event: id } : { run: known(id, "run") }))
+      : [{ filter: { ...filter, deadLetters: true } }];
+  await countAskReplay(context, connect(context, options.url), selections, options);
+}
+
+/** Throws a usage Failure for an id of another kind. */
+function known(id: string, prefix: string): string {
+  idOf(id, prefix);
+  return id;
+}
+
+function filterOf({ source, type, agent, status, since, until }: ReplayOptions): Record<string, string> {
+  const fields = Object.entries({ source, type, agent, status, since, until });
+  return Object.fromEntries(fields.filter((field): field is [string, string] => field[1] !== undefined));
+}
+
+async function countAskReplay(
+  { terminal }: Context,
+  service: Service,
+  selections: readonly Selection[],
+  options: ReplayOptions,
+): Promise<void> {
+  const expected = await replayAll(service, selections, true);
+  const text = `${counted(expected.events, "event")}, ${counted(expected.count, "new run")}`;
+  if (options.dryRun || expected.count === 0) {
+    if (terminal.json) terminal.printJson({ ...expected, dryRun: true });
+    else
+      terminal.print(expected.count === 0 ? `${text}: nothing to run again` : `${text}: nothing was started`);
+    return;
+  }
+  terminal.note(`${text}. An action that took effect before is not repeated.`);
+  if (terminal.interactive && !options.yes && !(await terminal.confirm("Run again?")))
+    throw new Failure("nothing was started");
+  const started = await replayAll(service, selections, false);
+  if (terminal.json) terminal.printJson(started);
+  else for (const run of started.runs) terminal.print(run);
+  terminal.note(`${counted(started.count, "run")} started. Watch: signalbox runs tail`);
+}
+
+async function replayAll(
+  service: Service,
+  selections: readonly Selection[],
+  dryRun: boolean,
+): Promise<Replayed> {
+  let total: Replayed = { events: 0, count: 0, runs: [], dryRun };
+  for (const selection of selections) {
+    const one = await service.post<Replayed>("/api/replays", { ...selection, dryRun });
+    total = {
+      events: total.events + one.events,
+      count: total.count + one.count,
+      runs: [...total.runs, ...one.runs],
+      dryRun,
+    };
+  }
+  return total;
+}
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;

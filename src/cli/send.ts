@@ -1,0 +1,208 @@
+/** `signalbox send` and `trigger`: an event for the running service, signed as the source's provider would. */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import type { SourceConfig } from "../config/schema.ts";
+import { systemClock } from "../resilience/clock.ts";
+import { signGithub, signStripe } from "../sandbox/senders.ts";
+import type { Context } from "./context.ts";
+import { exampleEvent, exampleNames } from "./example-events.ts";
+import { Failure, usage } from "./failure.ts";
+import { notRunning, readServerFile, urlOf } from "./service.ts";
+import { readSettings } from "./settings.ts";
+
+export interface SendOptions {
+  readonly source: string;
+  readonly event?: string;
+  readonly id?: string;
+  readonly url?: string;
+}
+
+export async function send(context: Context, file: string, options: SendOptions): Promise<void> {
+  const source = await sourceNamed(context, options.source);
+  if (options.id !== undefined && source.type !== "github")
+    throw usage(
+      `--id does not fit a ${source.type} source`,
+      "Its id is in the signed body: change it there.",
+    );
+  const body = readBody(context, file);
+  const event = source.type === "github" ? (options.event ?? guessEvent(body)) : null;
+  await deliver(context, source, body, { ...options, event });
+}
+
+export async function trigger(
+  context: Context,
+  name: string,
+  options: { id?: string; url?: string },
+): Promise<void> {
+  const dot = name.indexOf(".");
+  if (dot < 1)
+    throw usage(`${name} is not SOURCE.EVENT`, "For example: signalbox trigger github.pull_request.opened");
+  const source = await sourceNamed(context, name.slice(0, dot));
+  const type = name.slice(dot + 1);
+  const example = exampleEvent(source.type, type, systemClock.now(), options.id);
+  if (!example) {
+    const all = exampleNames(source.type).map((one) => `  ${source.name}.${one}`);
+    throw usage(
+      `there is no example of ${type} for ${source.name}`,
+      `There are:\n${all.join("\n")}\nAnything else is sent with \`signalbox send FILE --source ${source.name}\`.`,
+    );
+  }
+  await deliver(context, source, example.body, { ...options, event: example.event });
+}
+
+interface ActiveSource {
+  readonly name: string;
+  readonly type: "github" | "stripe";
+  readonly secret: string;
+}
+
+async function sourceNamed(context: Context, name: string): Promise<ActiveSource> {
+  const { config } = (await readSettings(context)).loaded;
+  const source = config.sources[name];
+  if (!source) {
+    const names = Object.keys(config.sources).join(", ") || "none";
+    throw usage(`there is no source ${name} in the configuration`, `There are: ${names}.`);
+  }
+  return { name, ...signerOf(name, source) };
+}
+
+function signerOf(name: string, source: SourceConfig): Omit<ActiveSource, "name"> {
+  if (source.type === "gmail") {
+    throw new Failure(`a push for ${name} can't be made here: only Google holds the key that signs it`, {
+      hint: "Send a mail to the mailbox, or watch one come in with `signalbox demo`.",
+    });
+  }
+  const [secret] = source.secrets;
+  if (secret === undefined) {
+    throw new Failure(`the source ${name} is inactive: none of its secrets is set`, {
+      hint: "Set its secret in the environment, for the service and for this command.",
+    });
+  }
+  return { type: source.type, secret };
+}
+
+function readBody(context: Context, file: string): string {
+  const bytes = readBytes(context, file);
+  const text = bytes.toString("utf8");
+  // Anything else would be another body by the time that it is signed.
+  if (Buffer.from(text).equals(bytes)) return text;
+  throw usage(`${file} is not UTF-8`, "Webhooks are JSON, which is.");
+}
+
+function readBytes({ cwd }: Context, file: string): Buffer {
+  try {
+    return readFileSync(file === "-" ? 0 : resolve(cwd, file));
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "unknown error";
+    const why =
+      code === "ENOENT" ? "does not exist" : code === "EISDIR" ? "is a folder" : `can't be read (${code})`;
+    throw usage(`${file} ${why}`, "FILE holds the request's body, byte for byte; - reads it from stdin.");
+  }
+}
+
+/** What sets GitHub's events apart, the more special ones first. */
+const marks: readonly (readonly [event: string, keys: readonly string[]])[] = [
+  ["pull_request_review_comment", ["pull_request", "comment"]],
+  ["pull_request_review", ["pull_request", "review"]],
+  ["pull_request", ["pull_request"]],
+  ["issue_comment", ["issue", "comment"]],
+  ["issues", ["issue"]],
+  ["check_run", ["check_run"]],
+  ["check_suite", ["check_suite"]],
+  ["workflow_run", ["workflow_run"]],
+  ["release", ["release"]],
+  ["push", ["ref", "commits"]],
+  ["ping", ["zen", "hook_id"]],
+];
+
+/** The event's name is in a header, not in the body. Throws a usage Failure. */
+function guessEvent(body: string): string {
+  let payload: unknown;
+  try {
+    payload = JSON.parse(body);
+  } catch {
+    payload = null;
+  }
+  const has = (key: string) => payload !== null && typeof payload === "object" && Object.hasOwn(payload, key);
+  const found = marks.find(([, keys]) => keys.every(has));
+  if (found) return found[0];
+  throw usage(
+    "the body does not show which GitHub event it is",
+    "Say so with --event, such as --event deployment_status.",
+  );
+}
+
+interface Delivery {
+  readonly event: string | null;
+  readonly id?: string;
+  readonly url?: string;
+}
+
+async function deliver(
+  context: Context,
+  source: ActiveSource,
+  body: string,
+  { event, id, url }: Delivery,
+): Promise<void> {
+  const { terminal } = context;
+  const address = webhookUrl(context, source.name, url);
+  const signed =
+    event === null
+      ? signStripe({ secret: source.secret, payload: body, timestamp: Math.floor(systemClock.now() / 1_000) })
+      : signGithub({
+          secret: source.secret,
+          event,
+          payload: body,
+          ...(id === undefined ? {} : { delivery: id }),
+        });
+  let answer: Response;
+  try {
+    answer = await fetch(address, { method: "POST", headers: signed.headers, body: signed.body });
+  } catch (error) {
+    throw new Failure(`nothing takes webhooks at ${address}`, {
+      hint: "Start the service with `signalbox start`, or name its webhook port with --url.",
+      cause: error,
+    });
+  }
+  report(terminal, answer.status, await answer.text());
+}
+
+function webhookUrl(context: Context, source: string, url: string | undefined): string {
+  const file = url === undefined ? readServerFile(context) : null;
+  if (url === undefined && file === null) throw notRunning(context);
+  const base = url ?? urlOf(file?.host ?? "", file?.port ?? 0);
+  if (!URL.canParse(base)) throw usage(`--url ${base} is no address`, "It looks like http://127.0.0.1:8080.");
+  const { pathname } = new URL(base);
+  return pathname === "/" ? new URL(`/webhooks/${source}`, base).href : base;
+}
+
+interface Answer {
+  readonly status?: string;
+  readonly event?: string;
+  readonly runs?: number;
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+function report(terminal: Context["terminal"], status: number, text: string): void {
+  let answer: Answer = {};
+  try {
+    answer = JSON.parse(text) as Answer;
+  } catch {
+    throw new Failure(`the answer is no JSON (status ${status})`, { hint: "Is this the webhook port?" });
+  }
+  if (status !== 200) {
+    if (terminal.json) terminal.printJson(answer);
+    throw new Failure(`refused with ${status} ${answer.error?.code ?? ""}: ${answer.error?.message ?? text}`);
+  }
+  if (terminal.json) {
+    terminal.printJson(answer);
+    return;
+  }
+  const { paint } = terminal;
+  const runs = answer.runs === 1 ? "1 run" : `${answer.runs ?? 0} runs`;
+  const outcome = answer.status ?? "answered";
+  terminal.print(
+    `${outcome === "accepted" ? paint.green(outcome) : paint.yellow(outcome)}  ${answer.event ?? ""}  ${runs}`,
+  );
+  if (answer.event) terminal.note(`Follow it: signalbox explain ${answer.event}`);
+}

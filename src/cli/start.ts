@@ -1,0 +1,123 @@
+/** `signalbox start`: runs the service until a signal ends it. */
+import { relative } from "node:path";
+import closeWithGrace from "close-with-grace";
+import { InvalidConfiguration, startApp } from "../app.ts";
+import type { App } from "../app.ts";
+import { createLog } from "../observability/log.ts";
+import type { Log } from "../observability/log.ts";
+import { version } from "../package.ts";
+import type { Context } from "./context.ts";
+import { Failure, exitCodes } from "./failure.ts";
+import { lineWriter } from "./log-lines.ts";
+import { urlOf } from "./service.ts";
+import { invalidConfiguration, settingsOptions } from "./settings.ts";
+import { wrap } from "./terminal.ts";
+
+/** Longer than the app's own grace for work in hand, so that only a stop that hangs is cut. */
+const stopMs = 20_000;
+
+export async function start(context: Context, options: { role: string }): Promise<void> {
+  const { terminal, environment } = context;
+  if (options.role !== "all" && environment.databaseUrl === null) {
+    throw new Failure(
+      `--role ${options.role} needs the server profile; the embedded one is a single process`,
+      {
+        exitCode: exitCodes.usage,
+        hint: "Set DATABASE_URL and REDIS_URL, or leave --role out.",
+      },
+    );
+  }
+  const level = terminal.verbose ? "debug" : terminal.quiet ? "warn" : environment.logLevel;
+  const log = terminal.attended ? createLog(level, lineWriter(terminal.notePaint)) : createLog(level);
+  const app = await startOrExplain(context, log);
+  closeWithGrace(
+    {
+      delay: stopMs,
+      logger: undefined,
+      onSecondSignal: (signal: string) => {
+        terminal.complain("Cut short; work in hand goes on at the next start.");
+        process.exit(signal === "SIGINT" ? exitCodes.interrupted : exitCodes.failure);
+      },
+      onTimeout: () => terminal.complain("The stop took too long and was cut; nothing is lost."),
+    },
+    async ({ signal, err }) => {
+      if (err) log.error({ err }, "an unexpected error stops the service");
+      else if (terminal.attended) terminal.note(`\n${signal ?? "End"}: finishing the work in hand …`);
+      await app.stop();
+      if (terminal.attended) terminal.note("Stopped. Everything received is stored.");
+      else log.info({}, "stopped");
+    },
+  );
+  announce(context, app, log);
+}
+
+async function startOrExplain(context: Context, log: Log): Promise<App> {
+  try {
+    return await startApp({ ...settingsOptions(context), log });
+  } catch (error) {
+    if (error instanceof InvalidConfiguration)
+      throw invalidConfiguration(error.faults, context.terminal.notePaint);
+    throw portFailure(error) ?? error;
+  }
+}
+
+/** What the system says of a port, as a sentence; null for other errors. */
+function portFailure(error: unknown): Failure | null {
+  if (!(error instanceof Error) || !("syscall" in error) || error.syscall !== "listen") return null;
+  const { code, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
+  const where = `port ${port ?? "?"} of ${address ?? "this computer"}`;
+  const choose = "choose another under `server:` (`port`, `adminPort`)";
+  switch (code) {
+    case "EADDRINUSE":
+      return new Failure(`${where} is in use`, {
+        hint: `Stop what listens there, or ${choose}.`,
+        cause: error,
+      });
+    case "EACCES":
+      return new Failure(`${where} may not be opened by this user`, {
+        hint: `Ports below 1024 need a privilege; ${choose}.`,
+        cause: error,
+      });
+    default:
+      return new Failure(`${where} can't be opened (${code ?? "unknown error"})`, {
+        hint: "Check `host` and `adminHost` under `server:`.",
+        cause: error,
+      });
+  }
+}
+
+/** For a person: a banner. For a collector of logs: lines as all others, without the link that logs in. */
+function announce({ terminal, cwd }: Context, app: App, log: Log): void {
+  const { config, idle, warnings } = app.config;
+  const webhooks = urlOf(app.ingest.host, app.ingest.port);
+  const admin = urlOf(app.admin.host, app.admin.port);
+  if (!terminal.attended) {
+    log.info({ version, webhooks, dashboard: admin, dataDir: app.dataDir }, "signalbox is listening");
+    for (const { file, line, message } of warnings)
+      log.warn({ file, line, reason: message }, "configuration");
+    return;
+  }
+  const { bold, cyan, dim, yellow } = terminal.notePaint;
+  const active = Object.keys(config.sources).filter((name) => !idle.sources.has(name));
+  const dryRun = [...idle.destinations];
+  const ready = Object.keys(config.models).filter((name) => !idle.models.has(name));
+  const rows: [string, string][] = [
+    ["webhooks", cyan(`${webhooks}/webhooks/`) + (active.length === 0 ? "" : oneOf(active))],
+    ["dashboard", cyan(`${admin}${app.loginPath()}`)],
+    ["", dim("the link logs in once, within the hour")],
+    ["data", relative(cwd, app.dataDir) || app.dataDir],
+  ];
+  if (idle.sources.size > 0)
+    rows.push(["inactive", yellow(`${[...idle.sources].join(", ")}`) + dim("  no secret is set")]);
+  if (dryRun.length > 0)
+    rows.push(["dry-run", yellow(dryRun.join(", ")) + dim("  actions are only recorded")]);
+  rows.push(["models", ready.length > 0 ? ready.join(", ") : yellow("none has a key: the rules decide")]);
+  terminal.note(`${bold("Signalbox")} ${version}\n`);
+  for (const [name, text] of rows) terminal.note(`  ${name.padEnd(10)} ${text}`);
+  if (warnings.length > 0)
+    terminal.note(wrap(`\n${dim("`signalbox check` says how to set what is missing. Ctrl-C stops.")}`, 80));
+  terminal.note("");
+}
+
+const oneOf = (names: readonly string[]): string =>
+  names.length === 1 ? (names[0] ?? "") : `{${names.join(",")}}`;
