@@ -59,7 +59,8 @@ export const eventRow = (event: EventSummary) => ({
   id: event.id,
   source: event.source,
   type: event.type,
-  providerId: redactText(event.providerId),
+  // Ids are what people search by, at the vendor and here; redacting long numbers would take some of them away.
+  providerId: event.providerId,
   receivedAt: iso(event.receivedAt),
   occurredAt: isoOrNull(event.occurredAt),
   status: event.status,
@@ -167,7 +168,7 @@ export const actionRow = (action: Action) => ({
   hash: action.hash,
   input: shownWhole.includes(action.status) ? action.input : redacted(action.input),
   needs: action.needs,
-  ref: action.ref === null ? null : redacted(action.ref),
+  ref: action.ref,
   dryRun: action.dryRun,
   reason: redactedOrNull(action.reason),
   attempts: action.attempts,

@@ -54,7 +54,9 @@ export function gmail(options: GmailOptions, { clock, log }: { clock: Clock; log
   return {
     name,
     type: "gmail",
-    active: [account, audience, pushServiceAccount].every((value) => value.trim() !== ""),
+    active: [account, audience, pushServiceAccount, options.credentials].every(
+      (value) => value.trim() !== "",
+    ),
     maxBodyBytes,
     keptHeaders: ["content-type", "user-agent"],
     async verify({ headers, receivedAt }) {
