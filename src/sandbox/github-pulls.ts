@@ -2,7 +2,7 @@
 import type { Json, JsonObject } from "../domain/json.ts";
 import { asList, asNumber, asObject, asText } from "./bodies.ts";
 import type { Context } from "./github-context.ts";
-import { failure, invalid, issueOf, keyOf, markerOf, missingField, paged, repoOf } from "./github-context.ts";
+import { failure, invalid, issueOf, keyOf, markerOf, paged, repoOf } from "./github-context.ts";
 import type { PullRecord, ReviewCommentRecord, ReviewRecord } from "./github-shapes.ts";
 import * as shape from "./github-shapes.ts";
 import { commit, contentFile } from "./github-commits.ts";
@@ -92,14 +92,14 @@ function createReview({ state, now, base }: Context, call: Call, pull: PullRecor
   const event = asText(body["event"]);
   const commitId = asText(body["commit_id"]) ?? pull.headSha;
   if (event !== undefined && !(event in reviewStates)) {
-    return invalid([{ resource: "PullRequestReview", field: "event", code: "invalid" }]);
+    return invalid([`Variable $event of type PullRequestReviewEvent was provided invalid value ${event}`]);
   }
   if (![pull.headSha, ...pull.earlierHeads].includes(commitId)) {
-    return invalid([{ resource: "PullRequestReview", field: "commit_id", code: "invalid" }]);
+    return invalid(["The given commit_id is not part of the pull request"]);
   }
   const comments = asList(body["comments"]);
   const needsBody = event === "REQUEST_CHANGES" || (event === "COMMENT" && comments.length === 0);
-  if (needsBody && text === "") return missingField("PullRequestReview", "body");
+  if (needsBody && text === "") return invalid(["Body can't be blank"]);
   const id = state.nextId++;
   const records = comments.map((comment) => reviewComment(pull, asObject(comment)));
   const errors = records.flatMap((record) => ("fault" in record ? [record.fault] : []));
@@ -131,24 +131,22 @@ function createReview({ state, now, base }: Context, call: Call, pull: PullRecor
 
 type CommentFields = Omit<ReviewCommentRecord, "id" | "review" | "pull" | "commitId" | "at">;
 
-function reviewComment(pull: PullRecord, comment: JsonObject): CommentFields | { fault: Json } {
-  const fault = (field: string, message: string) => ({
-    fault: { resource: "PullRequestReviewComment", field, code: "custom", message },
-  });
+function reviewComment(pull: PullRecord, comment: JsonObject): CommentFields | { fault: string } {
+  const fault = (text: string) => ({ fault: text });
   const path = asText(comment["path"]);
   const body = asText(comment["body"]);
   const line = asNumber(comment["line"]);
-  if (!path || !body) return fault("path", "path and body are needed");
+  if (!path || !body) return fault("Pull request review comment path and body are needed");
   const file = pull.files.find((one) => one.filename === path);
-  if (!file) return fault("pull_request_review_thread.path", "pull_request_review_thread.path is invalid");
-  if (line === undefined) return fault("pull_request_review_thread.line", "line is needed");
+  if (!file) return fault("Pull request review thread path is invalid");
+  if (line === undefined) return fault("Pull request review thread line can't be blank");
   const sideOf = (value: Json | undefined, other: "LEFT" | "RIGHT") =>
     value === "LEFT" || value === "RIGHT" ? value : other;
   const side = sideOf(comment["side"], "RIGHT");
   const startLine = asNumber(comment["start_line"]) ?? null;
   const startSide = sideOf(comment["start_side"], side);
   const anchor = findAnchor(file.patch ?? null, { line, side, startLine, startSide });
-  if ("fault" in anchor) return fault("pull_request_review_thread.line", anchor.fault);
+  if ("fault" in anchor) return anchor;
   return {
     path,
     body,

@@ -102,7 +102,7 @@ const typesOf = (links: readonly AssociationRecord[], to: string) => ({
   toObjectId: to,
   associationTypes: links
     .filter((one) => one.to === to)
-    .map((one) => ({ category: "HUBSPOT_DEFINED", typeId: one.typeId, label: null })),
+    .map((one) => ({ category: "HUBSPOT_DEFINED", typeId: one.typeId })),
 });
 
 function linksFrom(state: HubspotState, fromType: string, from: string, toType: string) {

@@ -39,16 +39,16 @@ export interface Anchor {
 
 /** The hunk that holds the whole anchor, or GitHub's words for why none does. */
 export function findAnchor(patch: string | null, anchor: Anchor): { hunk: Hunk } | { fault: string } {
-  const thread = "pull_request_review_thread";
+  const thread = "Pull request review thread";
   const shows = (hunk: Hunk, side: "LEFT" | "RIGHT", line: number) =>
     (side === "LEFT" ? hunk.left : hunk.right).has(line);
   const hunk = parseHunks(patch ?? "").find((one) => shows(one, anchor.side, anchor.line));
-  if (!hunk) return { fault: `${thread}.line must be part of the diff` };
+  if (!hunk) return { fault: `${thread} line must be part of the diff` };
   if (anchor.startLine === null) return { hunk };
   if (anchor.startSide === anchor.side && anchor.startLine >= anchor.line) {
-    return { fault: `${thread}.start_line must precede the end line.` };
+    return { fault: `${thread} start line must precede the end line` };
   }
   return shows(hunk, anchor.startSide, anchor.startLine)
     ? { hunk }
-    : { fault: `${thread}.start_line must be part of the same hunk as the line.` };
+    : { fault: `${thread} start line must be part of the same hunk as the line` };
 }

@@ -11,15 +11,9 @@ import type { Stand, VendorOptions } from "./stand.ts";
 import { openStand, saving } from "./stand.ts";
 import { openStore } from "./store.ts";
 import type { TicketRecord, UserRecord, ZendeskState } from "./zendesk-records.ts";
-import {
-  auditView,
-  commentView,
-  failure,
-  recordInvalid,
-  search,
-  ticketView,
-  userView,
-} from "./zendesk-records.ts";
+import type { Context } from "./zendesk-users.ts";
+import { addUser, agent, paged, userRoutes } from "./zendesk-users.ts";
+import { auditView, commentView, failure, recordInvalid, search, ticketView } from "./zendesk-records.ts";
 
 export interface SeedTicket {
   readonly requester: { readonly email: string; readonly name: string };
@@ -39,16 +33,9 @@ export interface ZendeskSandbox extends Stand {
   addTicket(ticket: SeedTicket): TicketRecord;
 }
 
-const agent = 1;
 const keyLifeMs = 2 * 3_600_000;
 const priorities = ["urgent", "high", "normal", "low"];
 const statuses = ["new", "open", "pending", "hold", "solved", "closed"];
-
-interface Context {
-  readonly state: ZendeskState;
-  readonly now: () => number;
-  base(): string;
-}
 
 export async function startZendesk(options: VendorOptions): Promise<ZendeskSandbox> {
   const { now } = options;
@@ -81,16 +68,6 @@ function authorize(call: Call): Answer | null {
   const known =
     bearer(call) ?? (basic && /^[^:]+\/token:.+$/.test(Buffer.from(basic, "base64").toString("utf8")));
   return known ? null : { status: 401, json: { error: "Couldn't authenticate you" } };
-}
-
-function addUser(
-  state: ZendeskState,
-  at: number,
-  user: { email: string; name: string; role?: string },
-): UserRecord {
-  const record = { id: state.nextId++, role: "end-user", ...user, createdAt: at };
-  state.users.push(record);
-  return record;
 }
 
 function seedTicket(context: Context, seed: SeedTicket): TicketRecord {
@@ -192,37 +169,8 @@ function routesOf(context: Context): Route[] {
     ],
     ["PUT", `${ticket}/tags`, found((call, record) => addTags(context, call, record))],
     ["GET", "/api/v2/search", (call) => search(state, base(), call)],
-    ["GET", "/api/v2/users/search", (call) => searchUsers(context, call)],
-    ["POST", "/api/v2/users/create_or_update", (call) => createOrUpdateUser(context, call)],
-    ["GET", "/api/v2/users/me", () => me(context)],
+    ...userRoutes(context),
   ];
-}
-
-/** By cursor with `page[size]`, else the whole list with the words of the older paging. */
-function paged(call: Call, name: string, items: readonly unknown[]): Answer {
-  const page = asObject(call.query["page"]);
-  const size = asNumber(page["size"]);
-  if (size === undefined) {
-    return {
-      status: 200,
-      json: { [name]: items, count: items.length, next_page: null, previous_page: null },
-    };
-  }
-  const start = asNumber(page["after"]) ?? 0;
-  const end = start + Math.min(100, size);
-  const more = end < items.length;
-  return {
-    status: 200,
-    json: {
-      [name]: items.slice(start, end),
-      meta: {
-        has_more: more,
-        after_cursor: more ? String(end) : null,
-        before_cursor: start > 0 ? String(start) : null,
-      },
-      links: { next: null, prev: null },
-    },
-  };
 }
 
 /** The same key within two hours gives the first answer again; with another body it is refused. */
@@ -387,39 +335,4 @@ function addTags({ now }: Context, call: Call, record: TicketRecord): Answer {
   record.tags = [...new Set([...record.tags, ...textsOf(body["tags"])])];
   record.updatedAt = now();
   return { status: 200, json: { tags: record.tags } };
-}
-
-function searchUsers({ state, base }: Context, call: Call): Answer {
-  const query = (textOf(call, "query") ?? "")
-    .replace(/^email:/, "")
-    .replaceAll('"', "")
-    .toLowerCase();
-  const wanted = textOf(call, "external_id");
-  const users =
-    wanted === undefined
-      ? state.users.filter((one) => `${one.email} ${one.name}`.toLowerCase().includes(query))
-      : [];
-  return paged(
-    call,
-    "users",
-    users.map((one) => userView(base(), one)),
-  );
-}
-
-function createOrUpdateUser({ state, now, base }: Context, call: Call): Answer {
-  const user = asObject(asObject(call.body)["user"]);
-  const email = asText(user["email"])?.toLowerCase();
-  const name = asText(user["name"]);
-  if (!name) return recordInvalid("name", "Name: is too short (minimum one character)", "ValueTooShort");
-  const known = state.users.find((one) => one.email === email);
-  if (known) known.name = name;
-  const record = known ?? addUser(state, now(), { email: email ?? "", name });
-  return { status: known ? 200 : 201, json: { user: userView(base(), record) } };
-}
-
-function me({ state, base }: Context): Answer {
-  const own = state.users.find((one) => one.id === agent);
-  return own
-    ? { status: 200, json: { user: { ...userView(base(), own), authenticity_token: "sandbox" } } }
-    : failure(404, "Not found");
 }
