@@ -46,7 +46,8 @@ export function createTerminal(
   const colorful = (stream: NodeJS.WriteStream) =>
     options.color &&
     environment.color !== "never" &&
-    (environment.color === "always" || (stream.isTTY && !options.json));
+    // isTTY is undefined on a pipe, and picocolors takes undefined for "decide yourself".
+    (environment.color === "always" || (stream.isTTY === true && !options.json));
   const paint = createColors(colorful(process.stdout));
   const notePaint = createColors(colorful(process.stderr));
   const interactive = process.stdin.isTTY && process.stderr.isTTY && !environment.ci;
