@@ -22,7 +22,7 @@ import {
 import { stepsOf } from "./steps.ts";
 import type { Connection, Row, SqlValue } from "./sqlite-driver.ts";
 
-/** A list's conditions: column by query field. Column names are constants of this file, values are bound. */
+/** A list's conditions by query field. They are constants of this file; values are bound. */
 interface Filter {
   readonly table: string;
   readonly columns: string;
@@ -35,25 +35,37 @@ const lists = {
     table: "events",
     columns: eventColumns,
     time: "received_at",
-    equals: { source: "source", type: "type", status: "status" },
+    equals: {
+      source: "source = ?",
+      type: "type = ?",
+      status: "status = ?",
+      agent: "EXISTS (SELECT 1 FROM runs r WHERE r.event = events.id AND r.agent = ?)",
+    },
   },
   runs: {
     table: "runs",
     columns: "*",
     time: "created_at",
     equals: {
-      agent: "agent",
-      status: "status",
-      event: "event",
-      source: "(SELECT e.source FROM events e WHERE e.id = runs.event)",
-      type: "(SELECT e.type FROM events e WHERE e.id = runs.event)",
+      agent: "agent = ?",
+      status: "status = ?",
+      event: "event = ?",
+      source: "(SELECT e.source FROM events e WHERE e.id = runs.event) = ?",
+      type: "(SELECT e.type FROM events e WHERE e.id = runs.event) = ?",
     },
   },
   actions: {
     table: "actions",
     columns: "*",
     time: "created_at",
-    equals: { agent: "agent", status: "status", run: "run", type: "kind" },
+    equals: {
+      agent: "agent = ?",
+      status: "status = ?",
+      run: "run = ?",
+      type: "kind = ?",
+      event: "run IN (SELECT r.id FROM runs r WHERE r.event = ?)",
+      source: "(SELECT e.source FROM runs r JOIN events e ON e.id = r.event WHERE r.id = actions.run) = ?",
+    },
   },
 } satisfies Record<string, Filter>;
 
@@ -68,8 +80,8 @@ function page(db: Connection, list: Filter, query: ListQuery): Page<Row> {
   where("id < ?", query.cursor);
   where(`${list.time} >= ?`, query.since);
   where(`${list.time} < ?`, query.until);
-  for (const [field, column] of Object.entries(list.equals)) {
-    where(`${column} = ?`, query[field as keyof Filter["equals"]]);
+  for (const [field, condition] of Object.entries(list.equals)) {
+    where(condition, query[field as keyof Filter["equals"]]);
   }
   const rows = db.all(
     `SELECT ${list.columns} FROM ${list.table} ${conditions.length > 0 ? `WHERE ${conditions.join(" AND ")}` : ""}

@@ -571,6 +571,19 @@ export function journalContract(
         expect(second.next).toBeNull();
       });
 
+      it("filters actions by their event and source, and events by the agents that worked on them", async () => {
+        const { claim, actions } = await planned("a", (of) => [action(of, "post")]);
+        await accept("b", [run({ agent: "email-triage" })]);
+        const ids = async (query: object) =>
+          (await on.reads.actions({ limit: 5, ...query })).items.map((one) => one.id);
+        expect(await ids({ event: claim.event.id })).toEqual([actions[0]?.id]);
+        expect(await ids({ event: "evt_none" })).toEqual([]);
+        expect(await ids({ source: "github" })).toEqual([actions[0]?.id]);
+        expect(await ids({ source: "stripe" })).toEqual([]);
+        const events = await on.reads.events({ limit: 5, agent: "pr-review" });
+        expect(events.items.map((one) => one.id)).toEqual([claim.event.id]);
+      });
+
       it("filters by every field of a query", async () => {
         await accept("a");
         await clock.advance(1_000);
