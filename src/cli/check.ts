@@ -16,7 +16,9 @@ export async function check(context: Context): Promise<ExitCode> {
   if (terminal.json) terminal.printJson({ ok: settings.ok, faults, warnings });
   else if (settings.ok) {
     if (warnings.length > 0) {
-      terminal.note(renderFaults(warnings, { color: terminal.notePaint.isColorSupported }));
+      // Without the lines of the file: a dozen of them says no more, and hides the one that is news.
+      for (const { source: _, ...warning } of warnings)
+        terminal.note(renderFaults([warning], { color: terminal.notePaint.isColorSupported }));
       terminal.note("");
     }
     terminal.print(wrap(summary(settings, terminal.paint.green("ok")), terminal.width));

@@ -80,6 +80,9 @@ async function routesFor(context: Context, event: EventDetail): Promise<RouteVer
   return judgeRoutes(settings.loaded.config.routes, facts, event.payload);
 }
 
+/** Reasons come with and without a full stop. */
+const ended = (text: string): string => (/[.!?…]$/.test(text) ? text : `${text}.`);
+
 interface Sentence {
   readonly depth: 0 | 1 | 2;
   readonly text: string;
@@ -96,7 +99,7 @@ function sentencesOf({ event, routes, runs }: Explanation): Sentence[] {
     { depth: 0, text: arrival },
     ...event.faults.map((fault): Sentence => ({
       depth: 1,
-      text: `The route ${fault.route} failed on it in \`${fault.part}\`: ${fault.message}.`,
+      text: `The route ${fault.route} failed on it in \`${fault.part}\`: ${ended(fault.message)}`,
     })),
     ...(event.status === "unrouted"
       ? [{ depth: 1, text: "No route matched, so no agent works on it." } as const]
@@ -141,7 +144,9 @@ function runSentences(run: RunDetail): Sentence[] {
       : [
           {
             depth: 1,
-            text: `${run.decidedBy === "model" ? "A model" : "The rules"} decided${run.decidedWhy === null ? "" : `: ${run.decidedWhy}`}.`,
+            text: ended(
+              `${run.decidedBy === "model" ? "A model" : "The rules"} decided${run.decidedWhy === null ? "" : `: ${run.decidedWhy}`}`,
+            ),
           } as const,
         ]),
     ...run.actions.map((action): Sentence => ({ depth: 1, text: actionSentence(action) })),
@@ -161,13 +166,13 @@ function statusOf(run: RunDetail): string {
     case "awaiting_review":
       return `It waits: ${run.waitingFor?.reason ?? "for its turn"}${until}.`;
     case "succeeded":
-      return `It succeeded${attempts}${reason}.`;
+      return ended(`It succeeded${attempts}${reason}`);
     case "rejected":
-      return `A person rejected it${reason}.`;
+      return ended(`A person rejected it${reason}`);
     case "cancelled":
-      return `It was cancelled${reason}.`;
+      return ended(`It was cancelled${reason}`);
     case "dead":
-      return `It is dead${attempts}${reason}. Replay it: signalbox dead-letters replay ${run.id}`;
+      return `${ended(`It is dead${attempts}${reason}`)} Replay it: signalbox dead-letters replay ${run.id}`;
   }
 }
 
@@ -184,15 +189,15 @@ function actionSentence(action: ActionRow): string {
       return `${what} is being done.`;
     case "done":
       return action.dryRun
-        ? `${what} was recorded only (dry run)${reason}.`
+        ? ended(`${what} was recorded only (dry run)${reason}`)
         : `${what} was done${link === null ? "" : `: ${link}`}.`;
     case "failed":
-      return `${what} failed${reason}.`;
+      return ended(`${what} failed${reason}`);
     case "skipped":
-      return `${what} was skipped${reason}.`;
+      return ended(`${what} was skipped${reason}`);
     case "rejected":
-      return `${what} was rejected${reason}.`;
+      return ended(`${what} was rejected${reason}`);
     case "uncertain":
-      return `${what} may have been done, nobody knows${reason}. Look, then: signalbox review approve|reject ${action.id}`;
+      return `${ended(`${what} may have been done, nobody knows${reason}`)} Look, then: signalbox review approve|reject ${action.id}`;
   }
 }

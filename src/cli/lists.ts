@@ -91,13 +91,15 @@ export function runTable(terminal: Terminal, items: readonly RunRow[]): string {
 }
 
 export async function showEvent(context: Context, id: string, options: { url?: string }): Promise<void> {
-  const event = await connect(context, options.url).get<EventDetail>(`/api/events/${idOf(id, "evt")}`);
+  const path = `/api/events/${idOf(id, "evt")}`;
+  const event = await connect(context, options.url).get<EventDetail>(path);
   if (context.terminal.json) context.terminal.printJson(event);
   else context.terminal.print(describeEvent(context.terminal, event));
 }
 
 export async function showRun(context: Context, id: string, options: { url?: string }): Promise<void> {
-  const run = await connect(context, options.url).get<RunDetail>(`/api/runs/${idOf(id, "run")}`);
+  const path = `/api/runs/${idOf(id, "run")}`;
+  const run = await connect(context, options.url).get<RunDetail>(path);
   if (context.terminal.json) context.terminal.printJson(run);
   else context.terminal.print(describeRun(context.terminal, run));
 }

@@ -227,7 +227,7 @@ function addReading(program: Command, { does }: Parts): void {
       .option("--agent <name>", "of this agent")
       .option("--status <status>", "such as waiting, awaiting_review, dead");
 
-  const events = program.command("events").description("what came in");
+  const events = program.command("events").helpCommand(false).description("what came in");
   paged(ofEvents(events.command("list").description("events, newest first"))).action(
     does(async (context, options: object) => (await import("./lists.ts")).listEvents(context, options)),
   );
@@ -247,7 +247,7 @@ function addReading(program: Command, { does }: Parts): void {
       does(async (context, options: object) => (await import("./lists.ts")).tailEvents(context, options)),
     );
 
-  const runs = program.command("runs").description("what agents work on");
+  const runs = program.command("runs").helpCommand(false).description("what agents work on");
   paged(
     ofRuns(runs.command("list").description("runs, newest first"))
       .option("--source <name>", "of events of this source")
@@ -293,7 +293,10 @@ function addDeciding(program: Command, { does }: Parts): void {
       .option("-y, --yes", "do not ask")
       .addOption(remote());
 
-  const review = program.command("review").description("decide about actions that wait for a person");
+  const review = program
+    .command("review")
+    .helpCommand(false)
+    .description("decide about actions that wait for a person");
   review
     .command("list")
     .description("actions that wait")
@@ -326,7 +329,7 @@ function addDeciding(program: Command, { does }: Parts): void {
       ),
     );
 
-  const dead = program.command("dead-letters").description("work that was given up");
+  const dead = program.command("dead-letters").helpCommand(false).description("work that was given up");
   byTime(
     dead.command("list").description("dead runs, newest first").option("--agent <name>", "of this agent"),
   )

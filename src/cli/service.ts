@@ -150,6 +150,8 @@ async function refusal(base: string, answer: Response): Promise<Failure> {
   const error = (body as { error?: { message?: unknown } } | null)?.error;
   const message = typeof error?.message === "string" ? error.message : null;
   switch (answer.status) {
+    case 400:
+      return usage(sentence(message ?? `${base} does not understand the request`));
     case 401:
       return new Failure(`${base} does not accept the token`, {
         hint: "Set SIGNALBOX_ADMIN_TOKEN to the token that the service was started with.",

@@ -29,8 +29,19 @@ export async function start(context: Context, options: { role: string }): Promis
   }
   const level = terminal.verbose ? "debug" : terminal.quiet ? "warn" : environment.logLevel;
   const log = terminal.attended ? createLog(level, lineWriter(terminal.notePaint)) : createLog(level);
-  const app = await startOrExplain(context, log);
-  closeWithGrace(
+  // A signal during the start is heard too: the app is stopped as soon as it is there.
+  const starting = startOrExplain(context, log);
+  const grace = stopGracefully(context, starting, log);
+  try {
+    announce(context, await starting, log);
+  } catch (error) {
+    grace.uninstall();
+    throw error;
+  }
+}
+
+function stopGracefully({ terminal }: Context, starting: Promise<App>, log: Log): { uninstall(): void } {
+  return closeWithGrace(
     {
       delay: stopMs,
       logger: undefined,
@@ -43,12 +54,11 @@ export async function start(context: Context, options: { role: string }): Promis
     async ({ signal, err }) => {
       if (err) log.error({ err }, "an unexpected error stops the service");
       else if (terminal.attended) terminal.note(`\n${signal ?? "End"}: finishing the work in hand …`);
-      await app.stop();
+      await (await starting).stop();
       if (terminal.attended) terminal.note("Stopped. Everything received is stored.");
       else log.info({}, "stopped");
     },
   );
-  announce(context, app, log);
 }
 
 async function startOrExplain(context: Context, log: Log): Promise<App> {
@@ -108,7 +118,7 @@ function announce({ terminal, cwd }: Context, app: App, log: Log): void {
     ["data", relative(cwd, app.dataDir) || app.dataDir],
   ];
   if (idle.sources.size > 0)
-    rows.push(["inactive", yellow(`${[...idle.sources].join(", ")}`) + dim("  no secret is set")]);
+    rows.push(["inactive", yellow([...idle.sources].join(", ")) + dim("  no secret is set")]);
   if (dryRun.length > 0)
     rows.push(["dry-run", yellow(dryRun.join(", ")) + dim("  actions are only recorded")]);
   rows.push(["models", ready.length > 0 ? ready.join(", ") : yellow("none has a key: the rules decide")]);

@@ -47,7 +47,7 @@ export function createTerminal(
     options.color &&
     environment.color !== "never" &&
     // isTTY is undefined on a pipe, and picocolors takes undefined for "decide yourself".
-    (environment.color === "always" || (stream.isTTY === true && !options.json));
+    (environment.color === "always" || (Boolean(stream.isTTY) && !options.json));
   const paint = createColors(colorful(process.stdout));
   const notePaint = createColors(colorful(process.stderr));
   const interactive = process.stdin.isTTY && process.stderr.isTTY && !environment.ci;
