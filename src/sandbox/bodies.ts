@@ -8,6 +8,13 @@ export const asObject = (value: Json | undefined): JsonObject =>
 export const asList = (value: Json | undefined): readonly Json[] => (Array.isArray(value) ? value : []);
 export const asText = (value: Json | undefined): string | undefined =>
   typeof value === "string" ? value : undefined;
+/** A scalar as a text; nothing for what is no scalar. */
+export const asWord = (value: Json | undefined): string =>
+  typeof value === "string"
+    ? value
+    : typeof value === "number" || typeof value === "boolean"
+      ? String(value)
+      : "";
 /** A number, or a text that holds one, as forms and queries carry it. */
 export function asNumber(value: Json | undefined): number | undefined {
   if (typeof value === "number") return value;

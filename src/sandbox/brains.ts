@@ -22,7 +22,7 @@ export interface Brain {
 }
 
 /** What a model that no brain speaks for answers. */
-export const lastResort: Brain = {
+const lastResort: Brain = {
   matches: () => true,
   answer: ({ schema }): Json => (Object.keys(schema).length === 0 ? "Understood." : valueFor(schema)),
 };

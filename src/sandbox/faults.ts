@@ -15,7 +15,7 @@ interface Scope {
   readonly when?: (call: Call) => boolean;
 }
 
-export interface FailFault extends Scope {
+interface FailFault extends Scope {
   readonly status: number;
   /** The vendor's own error shape for this status when absent. */
   readonly body?: Json;
@@ -24,7 +24,7 @@ export interface FailFault extends Scope {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-export interface DropFault extends Scope {
+interface DropFault extends Scope {
   readonly after: "effect" | "before";
 }
 

@@ -71,7 +71,7 @@ export interface CheckRunRecord {
   at: number;
 }
 
-export const botLogin = "signalbox[bot]";
+const botLogin = "signalbox[bot]";
 
 const nodeId = (kind: string, id: number | string) => Buffer.from(`${kind}:${id}`).toString("base64");
 const idOf = (text: string) =>
@@ -167,11 +167,25 @@ export function installation(base: string, id: number, owner: string, at: number
 
 const href = (url: string) => ({ href: url });
 
+function pullLinks(base: string, pull: PullRecord) {
+  const repo = `${base}/repos/${pull.owner}/${pull.repo}`;
+  const url = `${repo}/pulls/${pull.number}`;
+  const issue = `${repo}/issues/${pull.number}`;
+  return {
+    self: href(url),
+    html: href(`${base}/${pull.owner}/${pull.repo}/pull/${pull.number}`),
+    issue: href(issue),
+    comments: href(`${issue}/comments`),
+    review_comments: href(`${url}/comments`),
+    review_comment: href(`${repo}/pulls/comments{/number}`),
+    commits: href(`${url}/commits`),
+    statuses: href(`${repo}/statuses/${pull.headSha}`),
+  };
+}
+
 export function pullRequest(base: string, pull: PullRecord, comments: { issue: number; review: number }) {
-  const url = `${base}/repos/${pull.owner}/${pull.repo}/pulls/${pull.number}`;
-  const issue = `${base}/repos/${pull.owner}/${pull.repo}/issues/${pull.number}`;
-  const html = `${base}/${pull.owner}/${pull.repo}/pull/${pull.number}`;
-  const statuses = `${base}/repos/${pull.owner}/${pull.repo}/statuses/${pull.headSha}`;
+  const links = pullLinks(base, pull);
+  const url = links.self.href;
   const id = idOf(url.slice(base.length));
   const side = (ref: string, sha: string) => ({
     label: `${pull.owner}:${ref}`,
@@ -184,15 +198,15 @@ export function pullRequest(base: string, pull: PullRecord, comments: { issue: n
     url,
     id,
     node_id: nodeId("PullRequest", id),
-    html_url: html,
-    diff_url: `${html}.diff`,
-    patch_url: `${html}.patch`,
-    issue_url: issue,
-    commits_url: `${url}/commits`,
-    review_comments_url: `${url}/comments`,
-    review_comment_url: `${base}/repos/${pull.owner}/${pull.repo}/pulls/comments{/number}`,
-    comments_url: `${issue}/comments`,
-    statuses_url: statuses,
+    html_url: links.html.href,
+    diff_url: `${links.html.href}.diff`,
+    patch_url: `${links.html.href}.patch`,
+    issue_url: links.issue.href,
+    commits_url: links.commits.href,
+    review_comments_url: links.review_comments.href,
+    review_comment_url: links.review_comment.href,
+    comments_url: links.comments.href,
+    statuses_url: links.statuses.href,
     number: pull.number,
     state: pull.state,
     locked: false,
@@ -212,16 +226,7 @@ export function pullRequest(base: string, pull: PullRecord, comments: { issue: n
     requested_teams: [],
     head: side(pull.branch, pull.headSha),
     base: side(pull.baseBranch, pull.baseSha),
-    _links: {
-      self: href(url),
-      html: href(html),
-      issue: href(issue),
-      comments: href(`${issue}/comments`),
-      review_comments: href(`${url}/comments`),
-      review_comment: href(`${base}/repos/${pull.owner}/${pull.repo}/pulls/comments{/number}`),
-      commits: href(`${url}/commits`),
-      statuses: href(statuses),
-    },
+    _links: links,
     author_association: "CONTRIBUTOR",
     auto_merge: null,
     draft: pull.draft,

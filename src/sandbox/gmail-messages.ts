@@ -106,7 +106,7 @@ export const headerOf = (part: MimePart, name: string): string | undefined =>
   part.headers.find((header) => header.name.toLowerCase() === name.toLowerCase())?.value;
 
 /** Gmail's `payload`: the tree of parts, bodies in base64url. */
-export function payloadOf(part: MimePart, partId = "", withBody = true): object {
+function payloadOf(part: MimePart, partId = "", withBody = true): object {
   const type = headerOf(part, "content-type") ?? "text/plain";
   const boundary = /boundary="?([^";]+)"?/i.exec(type)?.[1];
   const parts =

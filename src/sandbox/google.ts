@@ -12,7 +12,7 @@ import type { Stand, VendorOptions } from "./stand.ts";
 import { openStand, saving } from "./stand.ts";
 import { openStore } from "./store.ts";
 
-export interface PushTokenClaims {
+interface PushTokenClaims {
   readonly audience: string;
   /** Of the service account that pushes. */
   readonly email: string;

@@ -211,9 +211,9 @@ export function project(value: Resolved, fields: readonly Field[] | null, args: 
   for (const field of fields) {
     const part = value[field.name];
     if (part === undefined) {
-      throw new SelectionError(
-        `Cannot query field "${field.name}" on type "${String(value["__typename"])}".`,
-      );
+      const type = value["__typename"];
+      const owner = typeof type === "string" ? type : "Unknown";
+      throw new SelectionError(`Cannot query field "${field.name}" on type "${owner}".`);
     }
     picked[field.key] = project(part, field.fields, field.args);
   }

@@ -1,6 +1,6 @@
 /** Links between HubSpot's objects. Making one again changes nothing. */
 import type { Json } from "../domain/json.ts";
-import { asList, asNumber, asObject, asText } from "./bodies.ts";
+import { asList, asNumber, asObject, asText, asWord } from "./bodies.ts";
 import type { Answer, Call, Route } from "./call.ts";
 import type { AssociationRecord, HubspotState, ObjectRecord } from "./hubspot-records.ts";
 import { failure, find, invalid, ok } from "./hubspot-records.ts";
@@ -71,7 +71,7 @@ export function associate(
 ): Answer | null {
   const links: (() => void)[] = [];
   for (const association of associations.map(asObject)) {
-    const id = String(asObject(association["to"])["id"] ?? "");
+    const id = asWord(asObject(association["to"])["id"]);
     for (const type of asList(association["types"]).map(asObject)) {
       const typeId = asNumber(type["associationTypeId"]) ?? 0;
       const ends = Object.entries(defaults).find(

@@ -1,6 +1,6 @@
 /** HubSpot's search: groups are alternatives, the filters of a group must all hold; it lags behind the writes. */
 import type { JsonObject } from "../domain/json.ts";
-import { asList, asNumber, asObject, asText } from "./bodies.ts";
+import { asList, asNumber, asObject, asText, asWord } from "./bodies.ts";
 import type { Answer } from "./call.ts";
 import type { HubspotState, ObjectRecord } from "./hubspot-records.ts";
 import { invalid, ok, pick } from "./hubspot-records.ts";
@@ -38,8 +38,8 @@ export function search(state: HubspotState, now: number, type: string, body: Jso
   const groups = asList(body["filterGroups"]).map((group) =>
     asList(asObject(group)["filters"]).map(asObject),
   );
-  const unknown = groups.flat().find((filter) => !(String(filter["operator"]) in operators));
-  if (unknown) return invalid(`Invalid input JSON: unknown operator ${String(unknown["operator"])}`);
+  const unknown = groups.flat().find((filter) => !(asWord(filter["operator"]) in operators));
+  if (unknown) return invalid(`Invalid input JSON: unknown operator ${asWord(unknown["operator"])}`);
   if (groups.length > 5 || groups.some((group) => group.length > 6))
     return invalid("Too many filter groups or filters");
   const query = asText(body["query"])?.toLowerCase();
@@ -68,7 +68,7 @@ export function search(state: HubspotState, now: number, type: string, body: Jso
 
 function holds(record: ObjectRecord, filter: JsonObject): boolean {
   const value = record.properties[asText(filter["propertyName"]) ?? ""] ?? "";
-  return operators[String(filter["operator"])]?.(value, asText(filter["value"]) ?? "", filter) ?? false;
+  return operators[asWord(filter["operator"])]?.(value, asText(filter["value"]) ?? "", filter) ?? false;
 }
 
 /** By the first of `sorts`: `{propertyName, direction}` or `-name`; by creation when there is none. */

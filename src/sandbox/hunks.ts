@@ -8,7 +8,7 @@ export interface Hunk {
   readonly right: ReadonlySet<number>;
 }
 
-export function parseHunks(patch: string): Hunk[] {
+function parseHunks(patch: string): Hunk[] {
   const hunks: { lines: string[]; left: Set<number>; right: Set<number> }[] = [];
   let oldLine = 0;
   let newLine = 0;

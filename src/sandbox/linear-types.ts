@@ -1,7 +1,7 @@
 /** Linear's types as far as the stand-in knows them, made from its records; and the filters of its lists. */
 import type { Json, JsonObject } from "../domain/json.ts";
 import { isObject } from "../domain/json.ts";
-import { asNumber, asText } from "./bodies.ts";
+import { asNumber, asText, asWord } from "./bodies.ts";
 import type { Resolved, ResolvedObject } from "./graphql-selection.ts";
 import type { Effect } from "./stand.ts";
 
@@ -235,17 +235,19 @@ function meets(value: Resolved | undefined, filter: Json): boolean {
   });
 }
 
-const lower = (value: unknown) => String(value).toLowerCase();
+const words = (value: Resolved) =>
+  typeof value === "string" || typeof value === "number" ? String(value) : "";
+const lower = (value: Resolved) => words(value).toLowerCase();
 const comparators: Readonly<Record<string, (value: Resolved, wanted: Json) => boolean>> = {
   eq: (value, wanted) => value === wanted,
   neq: (value, wanted) => value !== wanted,
   in: (value, wanted) => Array.isArray(wanted) && (wanted as readonly unknown[]).includes(value),
   nin: (value, wanted) => Array.isArray(wanted) && !(wanted as readonly unknown[]).includes(value),
   null: (value, wanted) => (value === null) === wanted,
-  contains: (value, wanted) => String(value as Json).includes(String(wanted)),
+  contains: (value, wanted) => words(value).includes(asWord(wanted)),
   containsIgnoreCase: (value, wanted) => lower(value).includes(lower(wanted)),
   eqIgnoreCase: (value, wanted) => lower(value) === lower(wanted),
-  startsWith: (value, wanted) => String(value as Json).startsWith(String(wanted)),
+  startsWith: (value, wanted) => words(value).startsWith(asWord(wanted)),
   gt: (value, wanted) => Number(value) > Number(wanted),
   gte: (value, wanted) => Number(value) >= Number(wanted),
   lt: (value, wanted) => Number(value) < Number(wanted),

@@ -12,7 +12,7 @@ interface Scope {
   readonly when?: (call: Call) => boolean;
 }
 
-export interface ModelFaults extends Faults {
+interface ModelFaults extends Faults {
   /** The model declines to answer. */
   refuse(scope?: Scope): void;
   /** The answer ends in the middle, as when the token limit is reached. */

@@ -23,7 +23,7 @@ interface Message {
   edited: string | null;
 }
 
-export interface SlackState {
+interface SlackState {
   nextId: number;
   channels: Channel[];
   users: { id: string; name: string; email: string }[];

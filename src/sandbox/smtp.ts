@@ -9,7 +9,7 @@ import { headerOf, readMail } from "./gmail-messages.ts";
 import type { Effect, VendorOptions } from "./stand.ts";
 import { openStore } from "./store.ts";
 
-export interface ReceivedMail {
+interface ReceivedMail {
   /** Of the envelope. */
   readonly from: string;
   readonly to: readonly string[];
@@ -26,7 +26,7 @@ interface Scope {
   readonly when?: (address: string) => boolean;
 }
 
-export interface SmtpFaults {
+interface SmtpFaults {
   /** Refuses the recipient for good: 550 unless another code is given. */
   rejectRecipient(scope?: Scope & { readonly code?: number }): void;
   /** Refuses the message for now: 451 unless another code is given. `when` sees the first recipient. */
@@ -40,7 +40,7 @@ export interface SmtpFaults {
   clear(): void;
 }
 
-export interface SmtpState {
+interface SmtpState {
   mails: ReceivedMail[];
   effects: Effect[];
 }
@@ -92,6 +92,33 @@ function createSmtpFaults(cut: () => void) {
 
 const refusal = (code: number, text: string) => Object.assign(new Error(text), { responseCode: code });
 
+/** Keeps mails, and tells those who wait for one. */
+function createMailbox(state: SmtpState, save: () => void) {
+  const waiters = new Set<(mail: ReceivedMail) => void>();
+  return {
+    keep(mail: ReceivedMail): void {
+      state.mails.push(mail);
+      for (const target of mail.to) {
+        state.effects.push({ vendor: "smtp", kind: "mail", target, key: mail.messageId, at: mail.at });
+      }
+      save();
+      waiters.forEach((waiter) => waiter(mail));
+    },
+    received(when: (mail: ReceivedMail) => boolean = () => true): Promise<ReceivedMail> {
+      const past = state.mails.find(when);
+      if (past) return Promise.resolve(past);
+      return new Promise((found) => {
+        const waiter = (mail: ReceivedMail) => {
+          if (!when(mail)) return;
+          waiters.delete(waiter);
+          found(mail);
+        };
+        waiters.add(waiter);
+      });
+    },
+  };
+}
+
 export async function startSmtp(options: VendorOptions): Promise<SmtpSandbox> {
   const { SMTPServer } = await import("smtp-server");
   const { now } = options;
@@ -99,14 +126,20 @@ export async function startSmtp(options: VendorOptions): Promise<SmtpSandbox> {
   const { state } = store;
   const sockets = new Map<number, Socket>();
   const box = createSmtpFaults(() => sockets.forEach((socket) => socket.destroy()));
-  const waiters = new Set<(mail: ReceivedMail) => void>();
-  const keep = (mail: ReceivedMail) => {
-    state.mails.push(mail);
-    for (const target of mail.to) {
-      state.effects.push({ vendor: "smtp", kind: "mail", target, key: mail.messageId, at: mail.at });
+  const mailbox = createMailbox(state, store.save);
+  const receive = async (stream: Readable, session: SMTPServerSession, done: (error?: Error) => void) => {
+    const raw = await readAll(stream);
+    // The sender went away in the middle of the message: there is nobody to answer.
+    if (raw === null) return;
+    const fault = box.take(["defer", "dropAfterData", "stall"], session.envelope.rcptTo[0]?.address ?? "");
+    if (fault?.kind === "stall") return;
+    if (fault?.kind === "defer") {
+      done(refusal(fault.code, "Try again later"));
+      return;
     }
-    store.save();
-    waiters.forEach((waiter) => waiter(mail));
+    mailbox.keep(mailOf(session, raw, now()));
+    if (fault) sockets.get(session.remotePort)?.destroy();
+    else done();
   };
   const server = new SMTPServer({
     authOptional: true,
@@ -120,17 +153,7 @@ export async function startSmtp(options: VendorOptions): Promise<SmtpSandbox> {
       const fault = box.take(["rejectRecipient"], address.address);
       done(fault ? refusal(fault.code, "Mailbox unavailable") : null);
     },
-    onData(stream, session, done) {
-      void readAll(stream).then((raw) => {
-        const first = session.envelope.rcptTo[0]?.address ?? "";
-        const fault = box.take(["defer", "dropAfterData", "stall"], first);
-        if (fault?.kind === "defer") return done(refusal(fault.code, "Try again later"));
-        if (fault?.kind === "stall") return;
-        keep(mailOf(session, raw, now()));
-        if (fault) sockets.get(session.remotePort)?.destroy();
-        else done(null);
-      }, done);
-    },
+    onData: (stream, session, done) => void receive(stream, session, done),
   });
   // A connection that a fault cuts is no fault of the server.
   server.on("error", () => {});
@@ -151,18 +174,7 @@ export async function startSmtp(options: VendorOptions): Promise<SmtpSandbox> {
     faults: box.faults,
     state,
     mails: state.mails,
-    received(when = () => true) {
-      const past = state.mails.find(when);
-      if (past) return Promise.resolve(past);
-      return new Promise((found) => {
-        const waiter = (mail: ReceivedMail) => {
-          if (!when(mail)) return;
-          waiters.delete(waiter);
-          found(mail);
-        };
-        waiters.add(waiter);
-      });
-    },
+    received: mailbox.received,
     close: () =>
       new Promise((resolve) => {
         sockets.forEach((socket) => socket.destroy());
@@ -171,9 +183,14 @@ export async function startSmtp(options: VendorOptions): Promise<SmtpSandbox> {
   };
 }
 
-async function readAll(stream: Readable): Promise<string> {
+/** Null when the stream broke off. */
+async function readAll(stream: Readable): Promise<string | null> {
   const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  try {
+    for await (const chunk of stream) chunks.push(chunk as Buffer);
+  } catch {
+    return null;
+  }
   return Buffer.concat(chunks).toString("utf8");
 }
 

@@ -14,7 +14,7 @@ import type { Answer, Call, Route } from "./call.ts";
 import type { Fault, FaultBox, Faults } from "./faults.ts";
 import { createFaults } from "./faults.ts";
 
-export interface RecordedRequest {
+interface RecordedRequest {
   readonly method: string;
   readonly path: string;
   readonly query: Readonly<Record<string, Json>>;
@@ -70,6 +70,8 @@ export async function openStand(spec: StandSpec): Promise<Stand> {
   });
   // A stalled request stays open until the caller gives up: that is what it is for.
   server.requestTimeout = 0;
+  // Clients that reuse a connection after a pause must not meet it half closed: that would be a fault nobody asked for.
+  server.keepAliveTimeout = 60_000;
   server.on("connection", (socket: Socket) => {
     if (faults.isDown()) {
       socket.destroy();

@@ -1,6 +1,6 @@
 /** Coupons and promotion codes: what Stripe checks before it makes one. */
 import type { Json, JsonObject } from "../domain/json.ts";
-import { asNumber, asObject, asText } from "./bodies.ts";
+import { asNumber, asObject, asText, asWord } from "./bodies.ts";
 import type { Answer, Call } from "./call.ts";
 import { expanded, expandsOf, stripeFailure } from "./stripe-lists.ts";
 import type { StripeState } from "./stripe-shapes.ts";
@@ -138,7 +138,7 @@ export function createPromotionCode(
   // A code is taken while an active one with it is open to everybody, or to the same customer.
   const taken = state.promotionCodes.some(
     (one) =>
-      String(one["code"]).toLowerCase() === code.toLowerCase() &&
+      asWord(one["code"]).toLowerCase() === code.toLowerCase() &&
       one["active"] === true &&
       (one["customer"] === null || owner === undefined || one["customer"] === owner),
   );

@@ -1,7 +1,7 @@
 /** Stripe's reading side: cursor-paged lists and `expand`. */
 import type { Json, JsonObject } from "../domain/json.ts";
 import { isObject } from "../domain/json.ts";
-import { asList, asNumber, asObject, asText } from "./bodies.ts";
+import { asList, asNumber, asObject, asText, asWord } from "./bodies.ts";
 import type { Answer, Call } from "./call.ts";
 import { textOf } from "./call.ts";
 import type { StripeObject } from "./stripe-shapes.ts";
@@ -56,7 +56,7 @@ export function list(
     .filter((object) =>
       Object.entries(filters).every(([name, read]) => {
         const wanted = textOf(call, name);
-        return wanted === undefined || String(read(object) ?? "") === wanted;
+        return wanted === undefined || asWord(read(object)) === wanted;
       }),
     )
     .filter((object) => within(object.created, call.query["created"]))

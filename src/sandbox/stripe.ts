@@ -18,7 +18,7 @@ import * as shape from "./stripe-shapes.ts";
 import { kinds } from "./stripe-shapes.ts";
 
 /** Fields of the object; `id` and `created` (in seconds) may be among them. */
-export type Seed = JsonObject;
+type Seed = JsonObject;
 
 export interface StripeSandbox extends Stand {
   readonly state: StripeState;

@@ -4,7 +4,7 @@
  */
 import type { Json, JsonObject } from "../domain/json.ts";
 import { sha256 } from "../domain/json.ts";
-import { asList, asNumber, asObject, asText } from "./bodies.ts";
+import { asList, asNumber, asObject, asText, asWord } from "./bodies.ts";
 import type { Answer, Call, Route } from "./call.ts";
 import { bearer, isoTime, textOf } from "./call.ts";
 import type { Stand, VendorOptions } from "./stand.ts";
@@ -15,7 +15,7 @@ import type { Context } from "./zendesk-users.ts";
 import { addUser, agent, paged, userRoutes } from "./zendesk-users.ts";
 import { auditView, commentView, failure, recordInvalid, search, ticketView } from "./zendesk-records.ts";
 
-export interface SeedTicket {
+interface SeedTicket {
   readonly requester: { readonly email: string; readonly name: string };
   readonly subject: string;
   readonly body: string;
@@ -209,16 +209,16 @@ const textsOf = (value: Json | undefined): string[] => asList(value).flatMap((it
 function fieldFault(ticket: JsonObject): Answer | null {
   const bad = (name: string, allowed: readonly string[]) => {
     const value = ticket[name];
-    return value != null && !allowed.includes(String(value));
+    return value != null && !allowed.includes(asWord(value));
   };
   if (bad("priority", priorities))
     return recordInvalid(
       "priority",
-      `Priority: ${String(ticket["priority"])} is not recognized`,
+      `Priority: ${asWord(ticket["priority"])} is not recognized`,
       "InvalidValue",
     );
   if (bad("status", statuses))
-    return recordInvalid("status", `Status: ${String(ticket["status"])} is not recognized`, "InvalidValue");
+    return recordInvalid("status", `Status: ${asWord(ticket["status"])} is not recognized`, "InvalidValue");
   return null;
 }
 

@@ -91,6 +91,19 @@ describe("a delivery", () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
+  it("of Graph carries the client state in each of its items", () => {
+    const { body } = senders.graphNotification({
+      clientState: "s",
+      items: [{ subscriptionId: "1" }, { subscriptionId: "2" }],
+    });
+    expect(JSON.parse(body)).toEqual({
+      value: [
+        { subscriptionId: "1", clientState: "s" },
+        { subscriptionId: "2", clientState: "s" },
+      ],
+    });
+  });
+
   it("carries one signature for each secret of a rotation", () => {
     const { headers } = senders.signStripe({ secret: ["new", "old"], payload: {}, timestamp: 1 });
     expect(headers["stripe-signature"]).toMatch(/^t=1,v1=[0-9a-f]{64},v1=[0-9a-f]{64}$/);

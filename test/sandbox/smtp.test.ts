@@ -49,14 +49,14 @@ describe("the mail server of the sandbox", () => {
 
   it("keeps a message whose reply is cut off", async () => {
     smtp.faults.dropAfterData();
-    await expect(send("Doubtful")).rejects.toThrow();
+    await expect(send("Doubtful")).rejects.toThrow(/closed|ECONNRESET|socket/i);
     expect(subjects()).toEqual(["Doubtful"]);
     expect((await smtp.received((mail) => mail.subject === "Doubtful")).to).toEqual(["ada@example.com"]);
   });
 
   it("takes nothing while it is down", async () => {
     smtp.faults.down();
-    await expect(send()).rejects.toThrow();
+    await expect(send()).rejects.toThrow(/closed|ECONNRESET|socket/i);
     smtp.faults.up();
     await send("Again");
     expect(subjects()).toEqual(["Again"]);

@@ -8,13 +8,15 @@ import {
   isNonNullType,
   isObjectType,
   Kind,
+  OperationTypeNode,
   parse,
 } from "graphql";
 
 /** What is wrong with `data`, as paths; empty when nothing is. Reads documents without fragments. */
 export function typeFaults(schema: GraphQLSchema, query: string, data: unknown): string[] {
   const operation = parse(query).definitions.find((one) => one.kind === Kind.OPERATION_DEFINITION);
-  const root = operation?.operation === "mutation" ? schema.getMutationType() : schema.getQueryType();
+  const root =
+    operation?.operation === OperationTypeNode.MUTATION ? schema.getMutationType() : schema.getQueryType();
   if (!operation || !root) throw new Error("The document holds no operation that the schema knows.");
   return selectionFaults(root, operation.selectionSet, data, "");
 }
