@@ -1,5 +1,6 @@
 /** What the demo sends: signed as the providers sign, and the same again for the same round, however often it is asked. */
 import { sha256 } from "../domain/json.ts";
+import type { Sandbox } from "../sandbox/index.ts";
 import { githubEvent, roundOf, seedRound, stripeEvent } from "../sandbox/scenario.ts";
 import type { ScenarioRound } from "../sandbox/scenario.ts";
 import { systemClock } from "../resilience/clock.ts";
@@ -7,13 +8,20 @@ import type { Mail } from "../sandbox/gmail-messages.ts";
 import { deliver, gmailPush, signGithub, signStripe } from "../sandbox/senders.ts";
 import type { Signed } from "../sandbox/senders.ts";
 import { publicUrl, pushAccount } from "./demo-stage.ts";
-import type { Stage } from "./demo-stage.ts";
-import { urlOf } from "./service.ts";
+import type { DemoRecord } from "./demo-stage.ts";
 
 /** Something that was announced to the service and has to be found in its journal. */
 export interface Sent {
   readonly source: "github" | "stripe" | "inbox";
   readonly providerId: string;
+}
+
+/** What scenes need of the demo's stage. */
+export interface SceneStage {
+  readonly sandbox: Sandbox;
+  readonly record: Pick<DemoRecord, "githubSecret" | "stripeSecret">;
+  /** Where the service receives; it may change with a restart. */
+  readonly ingestUrl: () => string;
 }
 
 export interface Scene {
@@ -23,7 +31,7 @@ export interface Scene {
 }
 
 /** Fills the vendors for a round, once, and gives its scenes in the order they are played. */
-export function scenesOf(stage: Stage, round: number): Scene[] {
+export function scenesOf(stage: SceneStage, round: number): Scene[] {
   const world = roundOf(round);
   seedRound(stage.sandbox, world, systemClock.now());
   return interleaved([githubScenes(stage, world), stripeScenes(stage, world), mailScenes(stage, world)]);
@@ -34,7 +42,7 @@ const uuidOf = (text: string): string => {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 };
 
-function githubScenes(stage: Stage, { pullRequests }: ScenarioRound): Scene[] {
+function githubScenes(stage: SceneStage, { pullRequests }: ScenarioRound): Scene[] {
   return pullRequests.map((pull) => ({
     source: "github",
     play: async (times) => {
@@ -52,7 +60,7 @@ function githubScenes(stage: Stage, { pullRequests }: ScenarioRound): Scene[] {
   }));
 }
 
-function stripeScenes(stage: Stage, { customers }: ScenarioRound): Scene[] {
+function stripeScenes(stage: SceneStage, { customers }: ScenarioRound): Scene[] {
   return customers.map((customer) => ({
     source: "stripe",
     play: async (times) => {
@@ -65,7 +73,7 @@ function stripeScenes(stage: Stage, { customers }: ScenarioRound): Scene[] {
   }));
 }
 
-function mailScenes(stage: Stage, { mails }: ScenarioRound): Scene[] {
+function mailScenes(stage: SceneStage, { mails }: ScenarioRound): Scene[] {
   const { google } = stage.sandbox;
   return mails.map((mail) => ({
     source: "inbox",
@@ -79,7 +87,7 @@ function mailScenes(stage: Stage, { mails }: ScenarioRound): Scene[] {
 }
 
 /** A mail that came in before a kill: received again it would be another message. */
-function received(google: Stage["sandbox"]["google"], mail: Mail): { id: string; historyId: string } | null {
+function received(google: Sandbox["google"], mail: Mail): { id: string; historyId: string } | null {
   const messageId = mail.headers?.["Message-ID"];
   if (messageId === undefined) return null;
   const known = google.state.messages.find(({ raw }) => Buffer.from(raw, "base64url").includes(messageId));
@@ -87,8 +95,8 @@ function received(google: Stage["sandbox"]["google"], mail: Mail): { id: string;
 }
 
 /** Throws when the service answers anything but 2xx: the demo's senders have nothing to retry for. */
-async function post(stage: Stage, source: Sent["source"], signed: Signed, times: number): Promise<void> {
-  const url = `${urlOf(stage.app.ingest.host, stage.app.ingest.port)}/webhooks/${source}`;
+async function post(stage: SceneStage, source: Sent["source"], signed: Signed, times: number): Promise<void> {
+  const url = `${stage.ingestUrl()}/webhooks/${source}`;
   for (let time = 0; time < times; time += 1) {
     const { status } = await deliver(url, signed);
     if (status !== 200) throw new Error(`the service answered ${status} to a signed ${source} event`);

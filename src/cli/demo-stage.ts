@@ -9,17 +9,16 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { pino } from "pino";
 import { startApp } from "../app.ts";
 import type { App } from "../app.ts";
 import { readEnvironment } from "../config/environment.ts";
 import type { Environment } from "../config/environment.ts";
-import { createLog } from "../observability/log.ts";
+import { createFileLog } from "../observability/log.ts";
 import { packageRoot } from "../package.ts";
 import { startSandbox } from "../sandbox/index.ts";
 import type { Sandbox } from "../sandbox/index.ts";
 import type { Context } from "./context.ts";
-import { connect } from "./service.ts";
+import { connect, urlOf } from "./service.ts";
 import type { Service } from "./service.ts";
 
 /** What a demo has to know again after a kill: nothing that could not be lost is kept in memory only. */
@@ -39,6 +38,7 @@ export interface Stage {
   readonly sandbox: Sandbox;
   readonly app: App;
   readonly service: Service;
+  readonly ingestUrl: () => string;
   save(): void;
   close(): Promise<void>;
 }
@@ -67,7 +67,7 @@ export async function openStage(context: Context): Promise<Stage> {
       cwd: packageRoot,
       file: join(packageRoot, "signalbox.yaml"),
       environment,
-      log: createLog("info", pino.destination(join(folder, "service.log"))),
+      log: createFileLog("info", join(folder, "service.log")),
     });
     return {
       folder,
@@ -76,6 +76,7 @@ export async function openStage(context: Context): Promise<Stage> {
       sandbox,
       app,
       service: connect({ ...context, environment }),
+      ingestUrl: () => urlOf(app.ingest.host, app.ingest.port),
       save,
       close: async () => {
         await app.stop();

@@ -200,8 +200,9 @@ function note(request: Request): ActionExecutor {
 
 function task(request: Request): ActionExecutor {
   return {
-    // A task of no contact can only be searched for, and the search lags.
-    repeat: "weak-lookup",
+    // The tasks of a contact are listed as they are; one of no contact can only be searched for, and the search lags.
+    repeat: (input) =>
+      actionKinds["hubspot.task"].parse(input).contactId === null ? "weak-lookup" : "lookup",
     settleMs: 15_000,
     async lookup(input, key, call) {
       const { contactId, subject } = actionKinds["hubspot.task"].parse(input);

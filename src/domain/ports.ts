@@ -58,7 +58,7 @@ export interface Claim {
   readonly event: StoredEvent;
   /** Rises with each claim. Every write of a worker carries it, and fails with LeaseLost once it is outdated. */
   readonly fence: number;
-  /** How often the process died while it held this run. */
+  /** How often in a row the process died while it held this run, without the run's getting on in between. */
   readonly crashes: number;
 }
 
@@ -287,7 +287,8 @@ export interface Call {
 export type Repeatability = "natural" | "vendor-key" | "lookup" | "weak-lookup" | "never";
 
 export interface ActionExecutor {
-  readonly repeat: Repeatability;
+  /** A function where it depends on the input, parsed by the kind's schema. */
+  readonly repeat: Repeatability | ((input: JsonObject) => Repeatability);
   /** How long the vendor may take until a write can be seen, in milliseconds. */
   readonly settleMs: number;
   /** `input` is parsed by the kind's schema. Null when it is certainly not there (with `lookup`). Throws ServiceError. */

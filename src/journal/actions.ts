@@ -9,7 +9,7 @@ import type { JsonObject } from "../domain/json.ts";
 import type { ActionOutcome, BeginResult, ClaimKey, PlanRecord } from "../domain/ports.ts";
 import type { Action } from "../domain/action.ts";
 import { actionFrom, marks, text, textOrNull } from "./rows.ts";
-import { assertClaimed, requeueReviewed } from "./runs.ts";
+import { assertClaimed, progressed, requeueReviewed } from "./runs.ts";
 import { recordStep } from "./steps.ts";
 import type { Connection, SqlValue } from "./sqlite-driver.ts";
 import type { Transaction } from "./writer.ts";
@@ -82,6 +82,7 @@ export function endAction(tx: Transaction, claim: ClaimKey, id: string, outcome:
     outcome.reason ?? null,
     outcome.dryRun === true ? 1 : 0,
   );
+  progressed(tx, claim.run);
   const withoutEffect = outcome.status === "planned" || outcome.status === "failed";
   if (withoutEffect)
     tx.db.run("DELETE FROM keys WHERE scope = 'action' AND ref = ? AND key = ?", id, required(tx, id).key);

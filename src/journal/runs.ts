@@ -122,6 +122,11 @@ export function assertClaimed(tx: Transaction, key: ClaimKey): void {
   if (!row) throw new LeaseLost(key.run);
 }
 
+/** A run that gets on is not what kills its workers: crashes count in a row, without progress in between. */
+export const progressed = (tx: Transaction, run: string): void => {
+  tx.db.run("UPDATE runs SET crashes = 0 WHERE id = ? AND crashes > 0", run);
+};
+
 export function extendLease(tx: Transaction, key: ClaimKey, leaseMs: number): void {
   assertClaimed(tx, key);
   tx.db.run("UPDATE runs SET due_at = ? WHERE id = ?", tx.now + leaseMs, key.run);

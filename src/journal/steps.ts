@@ -3,7 +3,7 @@ import type { ClaimKey } from "../domain/ports.ts";
 import type { DecidedBy } from "../domain/run.ts";
 import type { StepRecord } from "../domain/step.ts";
 import { stepFrom } from "./rows.ts";
-import { assertClaimed } from "./runs.ts";
+import { assertClaimed, progressed } from "./runs.ts";
 import type { Connection } from "./sqlite-driver.ts";
 import type { Transaction } from "./writer.ts";
 
@@ -23,6 +23,7 @@ export function recordStep(tx: Transaction, claim: ClaimKey, step: StepRecord): 
     step.endedAt,
     step.usage === null ? null : JSON.stringify(step.usage),
   );
+  progressed(tx, claim.run);
   tx.changed("run", claim.run);
 }
 

@@ -35,4 +35,7 @@ export function createLog(level: string, destination: DestinationStream = pino.d
   );
 }
 
+/** The same lines into a file, for programs whose terminal belongs to something else. */
+export const createFileLog = (level: string, file: string): Log => createLog(level, pino.destination(file));
+
 export const silentLog: Log = pino({ enabled: false });

@@ -18,6 +18,7 @@ import type {
   ClaimKey,
   Destination,
   Journal,
+  Repeatability,
   ServiceGuard,
 } from "../domain/ports.ts";
 import type { Mode } from "../domain/run.ts";
@@ -129,6 +130,9 @@ function parsedInput(action: Action, needed: readonly Action[]): JsonObject {
   );
 }
 
+const repeatability = ({ repeat }: ActionExecutor, input: JsonObject): Repeatability =>
+  typeof repeat === "function" ? repeat(input) : repeat;
+
 /** Clears up an unknown outcome. True when the action is settled; false when it may be repeated. */
 async function settled(
   parts: ActParts,
@@ -148,7 +152,8 @@ async function settled(
       return true;
     }
   }
-  if (executor.repeat !== "never" && executor.repeat !== "weak-lookup") return false;
+  const repeat = repeatability(executor, input);
+  if (repeat !== "never" && repeat !== "weak-lookup") return false;
   await end(parts, job, action, {
     status: "uncertain",
     reason:
@@ -176,7 +181,7 @@ async function request(
     );
     await end(parts, job, action, { status: "done", ref: ref ?? {} });
   } catch (error) {
-    await failed(parts, job, action, executor, error);
+    await failed(parts, job, action, executor, input, error);
   }
 }
 
@@ -212,6 +217,7 @@ async function failed(
   job: ActJob,
   action: Action,
   executor: ActionExecutor,
+  input: JsonObject,
   error: unknown,
 ): Promise<void> {
   const reason = redactText(error instanceof Error ? error.message : String(error));
@@ -225,7 +231,7 @@ async function failed(
     await end(parts, job, action, { status: "planned", reason });
     throw error;
   }
-  if (error instanceof ServiceError && executor.repeat === "never") {
+  if (error instanceof ServiceError && repeatability(executor, input) === "never") {
     await end(parts, job, action, { status: "uncertain", reason: `${reason}; it may have taken effect` });
     return;
   }

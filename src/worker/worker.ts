@@ -52,8 +52,8 @@ export interface WorkerParts extends KitParts, ActParts, ExpansionParts {
 const leaseMs = 60_000;
 const heartbeatMs = 20_000;
 const planVersion = 1;
-/** How many workers may die of one run before it is taken out of circulation. */
-const mostCrashes = 5;
+/** How often the process may die of one run, with no progress, before it is taken out: bystanders die with it. */
+const mostCrashes = 10;
 
 export interface Worker {
   start(concurrency: number): void;

@@ -282,6 +282,19 @@ export function journalContract(
         expect(await on.journal.dueRuns(10)).toEqual(runs);
       });
 
+      it("counts crashes in a row, and starts again when the run got on", async () => {
+        const { runs } = await accept("a");
+        const id = runs[0] ?? "";
+        for (const crashes of [0, 1, 2]) {
+          expect((await claimed(id)).crashes).toBe(crashes);
+          await on.journal.releaseOrphans();
+        }
+        const claim = await claimed(id);
+        await on.journal.recordStep(key(claim), step(claim, "gather"));
+        await on.journal.releaseOrphans();
+        expect((await claimed(id)).crashes).toBe(1);
+      });
+
       it("serialises runs of one concurrency key in their order", async () => {
         const concurrency = { key: "pr1", limit: 1, supersede: false };
         const first = (await accept("a", [run({ concurrency })])).runs[0] ?? "";

@@ -74,7 +74,11 @@ describe("hubspot", () => {
   it("says that a look-up proves nothing for a task that only the lagging search can find", async () => {
     const stand = await start();
     const task = executorOf(hubspot({ baseUrl: stand.url, token }, deps), "hubspot.task");
-    expect(task.repeat).toBe("weak-lookup");
+    const repeat = (contactId: string | null) =>
+      typeof task.repeat === "function"
+        ? task.repeat({ ...inputOf("hubspot.task"), contactId })
+        : task.repeat;
+    expect([repeat(null), repeat("1")]).toEqual(["weak-lookup", "lookup"]);
     const input = { ...inputOf("hubspot.task"), contactId: null };
     const ref = await task.execute(input, "k", anyCall());
     expect(await task.lookup?.(input, "k", anyCall())).toEqual(ref);

@@ -352,13 +352,13 @@ describe("worker", () => {
       const on = openLine(options);
       line = on;
       const run = await on.receive();
-      for (let crash = 0; crash < 5; crash += 1) {
+      for (let crash = 0; crash < 10; crash += 1) {
         await on.journal.claim(run, "gone", 60_000);
         await on.journal.releaseOrphans();
       }
       on.start();
       const found = await on.until(run, "dead");
-      expect(found.run.reason).toContain("the process died 5 times");
+      expect(found.run.reason).toContain("the process died 10 times");
     });
   });
 
