@@ -1,5 +1,9 @@
 /** The log's JSON lines, made readable for a person at a terminal. */
+import { wrap } from "./terminal.ts";
 import type { Colors } from "./terminal.ts";
+
+/** Where the message begins; what does not fit goes on below it. */
+const margin = " ".repeat("11:03:04 info  ".length);
 
 const levels: Readonly<Record<number, readonly [string, "dim" | "green" | "yellow" | "red"]>> = {
   10: ["trace", "dim"],
@@ -11,7 +15,7 @@ const levels: Readonly<Record<number, readonly [string, "dim" | "green" | "yello
 };
 
 /** `11:03:04 warn  message  key=value`, and the stack of an error on lines of its own. */
-export function formatLogLine(line: string, paint: Colors): string {
+function formatLogLine(line: string, paint: Colors, width: number): string {
   let entry: Record<string, unknown>;
   try {
     entry = JSON.parse(line) as Record<string, unknown>;
@@ -23,12 +27,13 @@ export function formatLogLine(line: string, paint: Colors): string {
   const values = Object.entries(fields).map(
     ([key, value]) => `${paint.dim(`${key}=`)}${typeof value === "string" ? value : JSON.stringify(value)}`,
   );
-  const text = [
+  const parts = [
     paint.dim(typeof time === "string" ? time.slice(11, 19) : ""),
     paint[color](name.padEnd(5)),
     typeof msg === "string" ? msg : "",
     ...values,
-  ].join(" ");
+  ];
+  const text = wrap(parts.join(" "), width, margin);
   const stack = (err as { stack?: unknown } | undefined)?.stack ?? err;
   return stack === undefined
     ? text
@@ -36,5 +41,5 @@ export function formatLogLine(line: string, paint: Colors): string {
 }
 
 export const lineWriter = (paint: Colors): { write(line: string): void } => ({
-  write: (line) => void process.stderr.write(`${formatLogLine(line, paint)}\n`),
+  write: (line) => void process.stderr.write(`${formatLogLine(line, paint, process.stderr.columns || 80)}\n`),
 });

@@ -9,7 +9,7 @@ import { version } from "../package.ts";
 import type { Context } from "./context.ts";
 import { Failure, exitCodes } from "./failure.ts";
 import { lineWriter } from "./log-lines.ts";
-import { urlOf } from "./service.ts";
+import { dataFolder, urlOf } from "./service.ts";
 import { invalidConfiguration, settingsOptions } from "./settings.ts";
 import { wrap } from "./terminal.ts";
 
@@ -67,33 +67,20 @@ async function startOrExplain(context: Context, log: Log): Promise<App> {
   } catch (error) {
     if (error instanceof InvalidConfiguration)
       throw invalidConfiguration(error.faults, context.terminal.notePaint);
-    throw portFailure(error) ?? error;
+    throw folderFailure(context, error) ?? error;
   }
 }
 
-/** What the system says of a port, as a sentence; null for other errors. */
-function portFailure(error: unknown): Failure | null {
-  if (!(error instanceof Error) || !("syscall" in error) || error.syscall !== "listen") return null;
-  const { code, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
-  const where = `port ${port ?? "?"} of ${address ?? "this computer"}`;
-  const choose = "choose another under `server:` (`port`, `adminPort`)";
-  switch (code) {
-    case "EADDRINUSE":
-      return new Failure(`${where} is in use`, {
-        hint: `Stop what listens there, or ${choose}.`,
-        cause: error,
-      });
-    case "EACCES":
-      return new Failure(`${where} may not be opened by this user`, {
-        hint: `Ports below 1024 need a privilege; ${choose}.`,
-        cause: error,
-      });
-    default:
-      return new Failure(`${where} can't be opened (${code ?? "unknown error"})`, {
-        hint: "Check `host` and `adminHost` under `server:`.",
-        cause: error,
-      });
-  }
+/** What the system says of the data folder, as a sentence; null for other errors. */
+function folderFailure(context: Context, error: unknown): Failure | null {
+  const folder = dataFolder(context);
+  if (!(error instanceof Error) || !("path" in error) || !String(error.path).startsWith(folder)) return null;
+  const code = "code" in error ? String(error.code) : "unknown error";
+  const isFile = code === "EEXIST" || code === "ENOTDIR";
+  return new Failure(
+    isFile ? `the data folder ${folder} is a file` : `the data folder ${folder} can't be used (${code})`,
+    { hint: "Set SIGNALBOX_DATA_DIR to a folder that this user may write to.", cause: error },
+  );
 }
 
 /** For a person: a banner. For a collector of logs: lines as all others, without the link that logs in. */

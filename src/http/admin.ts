@@ -23,6 +23,7 @@ import type { Asset } from "./admin-pages.ts";
 import { BadRequest } from "./admin-queries.ts";
 import { createLiveFeed } from "./admin-stream.ts";
 import type { BreakerRow, SourceRow } from "./admin-views.ts";
+import { listenFault } from "./listen-fault.ts";
 
 export type { Control, ReplayFilter } from "./admin-api.ts";
 export type { BreakerRow, SourceRow } from "./admin-views.ts";
@@ -57,7 +58,7 @@ export interface AdminOptions {
 }
 
 export interface Admin {
-  /** Resolves to what was bound; `port: 0` takes a free one. Rejects when the address is in use. */
+  /** Resolves to what was bound; `port: 0` takes a free one. Rejects with an Error that says why it can't be had. */
   listen(address: { host: string; port: number }): Promise<{ host: string; port: number }>;
   /** `/login?token=…` with a code that is good for one login within the hour; to be put behind the printed address. */
   loginPath(): string;
@@ -97,9 +98,11 @@ export function createAdmin(options: AdminOptions): Admin {
       const listening = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;
       server = listening;
       await new Promise<void>((resolve, reject) => {
-        listening.once("error", reject);
+        const fail = (error: Error) =>
+          reject(listenFault(error, host, port, { host: "adminHost", port: "adminPort" }));
+        listening.once("error", fail);
         listening.listen(port, host, () => {
-          listening.off("error", reject);
+          listening.off("error", fail);
           resolve();
         });
       });

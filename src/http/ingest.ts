@@ -22,6 +22,7 @@ import { answerWireFault, failure, send, success } from "./answer.ts";
 import type { Answer } from "./answer.ts";
 import { createBadSignatures } from "./bad-signatures.ts";
 import { Aborted, announcedLength, readBody, tooLarge } from "./body.ts";
+import { listenFault } from "./listen-fault.ts";
 
 /** All optional; times in milliseconds, sizes in bytes. */
 interface IngestLimits {
@@ -254,7 +255,8 @@ export function createIngest(options: IngestOptions): Ingest {
   return {
     listen: ({ host, port }) =>
       new Promise((resolve, reject) => {
-        const refused = (error: NodeJS.ErrnoException): void => reject(listenFault(error, host, port));
+        const refused = (error: NodeJS.ErrnoException): void =>
+          reject(listenFault(error, host, port, { host: "host", port: "port" }));
         server.once("error", refused);
         server.listen({ host, port }, () => {
           server.removeListener("error", refused);
@@ -353,14 +355,4 @@ function stored(items: readonly AcceptedItem[]): Outcome {
     events: items.map((item) => item.event),
   });
   return { answer, result: status };
-}
-
-function listenFault(error: NodeJS.ErrnoException, host: string, port: number): Error {
-  const why =
-    error.code === "EADDRINUSE"
-      ? "another program has it; set server.port to a free one"
-      : error.code === "EACCES"
-        ? "it needs rights this user has not; set server.port to 1024 or more"
-        : `the system refuses it (${error.code ?? error.message}); check server.host`;
-  return new Error(`port ${port} on ${host} can't be had: ${why}`, { cause: error });
 }
