@@ -102,10 +102,7 @@ function changed(shown: Set<string>, service: string, state: string): boolean {
 }
 
 /** The vendor's link to what was made, else its id. */
-function refText(ref: ActionRow["ref"]): string {
-  const { url, id } = (ref ?? {}) as { url?: unknown; id?: unknown };
-  return String(url ?? id ?? "");
-}
+const refText = (ref: ActionRow["ref"]): string => ref?.["url"] ?? ref?.["id"] ?? "";
 
 const words = (row: RunRow): string => row.reason ?? row.waitingFor?.reason ?? "";
 

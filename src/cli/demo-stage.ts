@@ -44,7 +44,7 @@ export interface Stage {
 }
 
 export const pushAccount = "push@demo-project.iam.gserviceaccount.com";
-export const mailbox = "support@example.com";
+const mailbox = "support@example.com";
 export const publicUrl = "http://localhost:8080";
 
 export async function openStage(context: Context): Promise<Stage> {

@@ -6,8 +6,6 @@ import { z } from "zod";
 import { modes } from "../domain/run.ts";
 import { matchPattern } from "./match.ts";
 
-export type { MatchFields, MatchOperators, MatchPattern, MatchScalar } from "./match.ts";
-
 // ── Building blocks ──────────────────────────────────────────────────────────────────────────────────────────────
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -335,4 +333,3 @@ export type Config = z.output<typeof Config>;
 export type SourceConfig = z.output<typeof source>;
 export type RouteConfig = z.output<typeof route>;
 export type ModelConfig = z.output<typeof model>;
-export type DestinationsConfig = z.output<typeof destinations>;

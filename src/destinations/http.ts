@@ -221,7 +221,7 @@ function transportFault(
 }
 
 /** Codes of an error and of what it wraps: `fetch`, Octokit, Stripe and happy eyeballs all hide the system's own. */
-export function errorCodes(error: unknown, depth = 0): string[] {
+function errorCodes(error: unknown, depth = 0): string[] {
   if (depth > 5 || typeof error !== "object" || error === null) return [];
   const own = "code" in error && typeof error.code === "string" ? [error.code] : [];
   const wrapped = ["cause", "detail", "exception"].flatMap((name) =>

@@ -40,13 +40,3 @@ export const createDestinations = (
   slack: slack(options.slack ?? {}, deps),
   email: email(options.email ?? {}, deps),
 });
-
-export type {
-  EmailOptions,
-  GithubOptions,
-  HubspotOptions,
-  LinearOptions,
-  SlackOptions,
-  StripeOptions,
-  ZendeskOptions,
-};

@@ -134,7 +134,7 @@ const seconds = (ms: number): number => Math.floor(ms / 1_000);
 const dashboard = (livemode: boolean, path: string): string =>
   `https://dashboard.stripe.com/${livemode ? "" : "test/"}${path}`;
 
-export const couponId = (key: string): string => `sb_${sha256("stripe-coupon", key).slice(0, 24)}`;
+const couponId = (key: string): string => `sb_${sha256("stripe-coupon", key).slice(0, 24)}`;
 
 const letters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 

@@ -8,7 +8,7 @@ export const isObject = (value: Json): value is JsonObject =>
   value !== null && typeof value === "object" && !Array.isArray(value);
 
 /** JSON with sorted keys: the same value always gives the same text, so that its hash can be compared. */
-export function canonicalJson(value: Json): string {
+function canonicalJson(value: Json): string {
   if (Array.isArray(value)) return `[${value.map((item: Json) => canonicalJson(item)).join(",")}]`;
   if (isObject(value)) {
     const fields = Object.keys(value)

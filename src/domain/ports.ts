@@ -2,9 +2,9 @@
 import type { ZodType } from "zod";
 import type { ActionKind, DestinationName } from "./action-kinds.ts";
 import type { Action, ActionRef, ActionStatus } from "./action.ts";
-import type { Delivery, RoutingFault, StoredEvent, EventStatus } from "./event.ts";
+import type { Delivery, StoredEvent, EventStatus } from "./event.ts";
 import type { Json, JsonObject } from "./json.ts";
-import type { DecidedBy, Mode, Run, RunStatus, WaitingFor } from "./run.ts";
+import type { DecidedBy, Mode, Run, RunStatus } from "./run.ts";
 import type { Readers } from "./readers.ts";
 import type { Identified, RawRequest, Source, Verified } from "./source.ts";
 import type { StepRecord, StepUsage } from "./step.ts";
@@ -367,5 +367,3 @@ export interface ServiceGuard {
   /** Null when calls may be made; else until when not, and why. */
   closed(service: string): Promise<{ until: number; reason: string } | null>;
 }
-
-export type { RoutingFault, WaitingFor };

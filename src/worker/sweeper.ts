@@ -39,14 +39,7 @@ export function startSweeper(parts: SweeperParts): { stop(): Promise<void> } {
   };
 }
 
-export async function sweep({
-  journal,
-  reads,
-  queue,
-  clock,
-  metrics,
-  retentionMs,
-}: SweeperParts): Promise<void> {
+async function sweep({ journal, reads, queue, clock, metrics, retentionMs }: SweeperParts): Promise<void> {
   queue.publish(await journal.dueRuns(publishAtOnce));
   const { runs, actions } = await reads.overview();
   for (const status of runStatuses) metrics.queueDepth.set({ state: status }, runs[status]);

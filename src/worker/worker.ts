@@ -13,6 +13,8 @@ import type { Claim, ClaimKey, Journal, Queue, ServiceGuard, Verdict } from "../
 import { expansionAgent, stricterMode } from "../domain/run.ts";
 import type { Mode } from "../domain/run.ts";
 import type { Action } from "../domain/action.ts";
+import { isObject } from "../domain/json.ts";
+import type { Json } from "../domain/json.ts";
 import type { Log } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { redactText } from "../observability/redact.ts";
@@ -159,7 +161,7 @@ async function runAgent(parts: WorkerParts, claim: Claim, signal: AbortSignal): 
   let summary: string;
   const planned = kit.record("plan");
   if (planned && planned.schemaVersion === planVersion) {
-    summary = String((planned.output as { summary?: unknown }).summary ?? "");
+    summary = summaryIn(planned.output);
   } else {
     const outcome = await agent.flow(kit);
     const now = parts.clock.now();
@@ -181,6 +183,11 @@ async function runAgent(parts: WorkerParts, claim: Claim, signal: AbortSignal): 
   const actions = await act(parts, { claim: key, mode, leaseMs, signal });
   return verdictOn(actions, summary);
 }
+
+const summaryIn = (output: Json): string => {
+  const summary = isObject(output) ? output["summary"] : undefined;
+  return typeof summary === "string" ? summary : "";
+};
 
 /** After any wait the facts may have changed: read again before anything more is done. */
 async function noLongerApplies(

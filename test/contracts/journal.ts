@@ -191,7 +191,9 @@ export function journalContract(
       it("stores a batch whole or not at all", async () => {
         const broken = request("b").items.map((one) => ({ ...one, runs: [run({ id: "run_same" })] }));
         const good = request("a").items.map((one) => ({ ...one, runs: [run({ id: "run_same" })] }));
-        await expect(on.journal.accept({ delivery: null, items: [...good, ...broken] })).rejects.toThrow();
+        await expect(on.journal.accept({ delivery: null, items: [...good, ...broken] })).rejects.toThrow(
+          /UNIQUE|unique/,
+        );
         expect((await on.reads.events({ limit: 10 })).items).toEqual([]);
         expect((await accept("a")).duplicate).toBe(false);
       });
