@@ -57,7 +57,6 @@ export const inputs = {
   "slack.message": { text: "A run needs a person. <!channel>" },
 } satisfies Partial<Record<ActionKind, JsonObject>>;
 
-
 export const inputsOf = (vendor: string): Partial<Record<ActionKind, JsonObject>> =>
   Object.fromEntries(Object.entries(inputs).filter(([kind]) => kind.startsWith(`${vendor}.`)));
 
