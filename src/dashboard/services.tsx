@@ -31,7 +31,7 @@ export function Breakers() {
                       )}
                       {breaker.openUntil !== null && (
                         <span class="soft">
-                          tried again <Ago at={breaker.openUntil} />
+                          due for a try <Ago at={breaker.openUntil} />
                         </span>
                       )}
                     </div>
