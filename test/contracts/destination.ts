@@ -11,7 +11,7 @@ import type { JsonObject } from "../../src/domain/json.ts";
 import type { ActionExecutor, Call, Destination } from "../../src/domain/ports.ts";
 import type { ScriptServer } from "../support/http-script.ts";
 import { json, refusingUrl, startScript } from "../support/http-script.ts";
-import { manualClock } from "../support/manual-clock.ts";
+import { manualClock } from "../support/clock.ts";
 
 export const contractClock = manualClock();
 

@@ -5,8 +5,8 @@ import { ServiceError } from "../../src/domain/errors.ts";
 import type { FaultKind } from "../../src/domain/errors.ts";
 import type { Model, ModelRequest } from "../../src/domain/ports.ts";
 import type { ModelOptions } from "../../src/llm/provider-call.ts";
-import { manualClock } from "../support/manual-clock.ts";
-import type { ManualClock } from "../support/manual-clock.ts";
+import { manualClock } from "../support/clock.ts";
+import type { ManualClock } from "../support/clock.ts";
 import { startModelServer } from "../support/model-server.ts";
 import type { ModelServer } from "../support/model-server.ts";
 
@@ -89,7 +89,7 @@ export function modelContract(vendor: ModelVendor): void {
         usage: { model: "some-model", inputTokens: 100, outputTokens: 20, costUsd: null },
       });
       expect(server.requests.map(({ path }) => path)).toEqual([vendor.path]);
-      expect(clock.pending).toBe(0);
+      expect(clock.pending()).toBe(0);
     });
 
     it("does not judge the text: what is no JSON comes back as it is", async () => {
@@ -180,7 +180,7 @@ export function modelContract(vendor: ModelVendor): void {
         const { closed } = await silence;
         // The client gets to see the headers: what is left of the silence is in the body.
         for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-        clock.advance(timeoutMs);
+        await clock.advance(timeoutMs);
         expect(await failed).toMatchObject({ kind: "timeout", effect: "unknown" });
         await closed;
       },

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createOpenaiModel } from "../../src/llm/openai.ts";
 import { modelContract, requestOf } from "../contracts/model.ts";
-import { manualClock } from "../support/manual-clock.ts";
+import { manualClock } from "../support/clock.ts";
 import { startModelServer } from "../support/model-server.ts";
 import type { ModelServer } from "../support/model-server.ts";
 
