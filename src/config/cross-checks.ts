@@ -3,7 +3,7 @@
  * on the resolved values before the shape is known to be right, so that all faults of a file come at once.
  */
 import { destinationNames } from "../domain/action-kinds.ts";
-import { closest } from "./faults.ts";
+import { closest } from "../domain/closest.ts";
 import type { Fault } from "./faults.ts";
 import { quotedList, spoken, valueAt } from "./issues.ts";
 import type { IssueContext } from "./issues.ts";

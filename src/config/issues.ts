@@ -1,6 +1,6 @@
 /** Turns what zod found into faults that a person can act on. */
 import type { z } from "zod";
-import { closest } from "./faults.ts";
+import { closest } from "../domain/closest.ts";
 import type { Fault } from "./faults.ts";
 import { allowedKeys, child, schemaAt } from "./json-schema.ts";
 import type { SchemaNode } from "./json-schema.ts";

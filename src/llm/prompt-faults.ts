@@ -1,4 +1,5 @@
 /** What is wrong in a prompt file, where, and what to do. */
+import { closest } from "../domain/closest.ts";
 import type { z } from "zod";
 import type { TemplateFault } from "./template.ts";
 
@@ -88,25 +89,3 @@ export function faultsOfTemplate(
 
 const caretLength = (line: string, from: number): number =>
   Math.max(1, /^(?:\{\{.*?\}\}|\{%.*?%\}|[\w.]+)/.exec(line.slice(from))?.[0].length ?? 1);
-
-function closest(word: string, candidates: readonly string[]): string | undefined {
-  const limit = word.length <= 3 ? 1 : word.length <= 7 ? 2 : 3;
-  const near = candidates
-    .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
-    .filter(({ candidate, distance }) => distance <= limit && distance < candidate.length)
-    .sort((a, b) => a.distance - b.distance);
-  return near[0]?.candidate;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
-}

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { closest, renderFaults } from "../../src/config/faults.ts";
+import { renderFaults } from "../../src/config/faults.ts";
+import { closest } from "../../src/domain/closest.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { agents, faultsOf, folder, load } from "./bench.ts";
 
