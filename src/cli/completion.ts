@@ -101,7 +101,12 @@ ${cases.join("\n")}
     _files
   fi
 }
-compdef _signalbox signalbox
+# As a file of fpath this is the body of the function; sourced, it has to be announced.
+if [ "\${funcstack[1]}" = "_signalbox" ]; then
+  _signalbox "$@"
+else
+  compdef _signalbox signalbox
+fi
 `;
 }
 

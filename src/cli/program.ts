@@ -27,6 +27,8 @@ export async function run(argv: readonly string[]): Promise<void> {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     process.exit(error.code === "EPIPE" ? exitCodes.ok : exitCodes.failure);
   });
+  // A terminal that was closed must not cut the stop of a service short: there is nobody left to tell.
+  process.stderr.on("error", () => undefined);
   let code: ExitCode = exitCodes.ok;
   let runsOn = false;
   const tree = commands(async (task, options, stays) => {

@@ -16,6 +16,12 @@ import { wrap } from "./terminal.ts";
 /** Longer than the app's own grace for work in hand, so that only a stop that hangs is cut. */
 const stopMs = 20_000;
 
+/**
+ * What the processor or the runtime raises when it crashes. A handler would return into the crash and raise it again,
+ * for ever: the process would neither work nor end, and nobody would start it anew.
+ */
+const crashSignals = ["SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSEGV"] as const;
+
 export async function start(context: Context, options: { role: string }): Promise<void> {
   const { terminal, environment } = context;
   if (options.role !== "all" && environment.databaseUrl === null) {
@@ -45,6 +51,7 @@ function stopGracefully({ terminal }: Context, starting: Promise<App>, log: Log)
     {
       delay: stopMs,
       logger: undefined,
+      skip: [...crashSignals],
       onSecondSignal: (signal: string) => {
         terminal.complain("Cut short; work in hand goes on at the next start.");
         process.exit(signal === "SIGINT" ? exitCodes.interrupted : exitCodes.failure);

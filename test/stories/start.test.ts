@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
@@ -103,6 +103,36 @@ describe("starting and stopping", { timeout: 60_000 }, () => {
     expect(existsSync(join(folder, ".signalbox", "server.json"))).toBe(false);
   });
 });
+
+describe("ending otherwise", { timeout: 60_000 }, () => {
+  test("a crash of the runtime ends the process at once, and leaves it to whoever starts it anew", async () => {
+    const program = await start();
+    process.kill(program.pid, "SIGSEGV");
+    await program.ended;
+    expect((await start({ folder: program.folder })).pid).not.toBe(program.pid);
+  });
+
+  test("a second signal cuts a stop that takes too long", async () => {
+    const program = await start();
+    // A request that never ends holds the stop up.
+    const { port } = new URL(program.ingestUrl);
+    const socket = connect(Number(port), "127.0.0.1");
+    socket.on("error", () => undefined);
+    socket.write("POST /webhooks/github HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf");
+    await once(socket, "connect");
+    await fetch(`${program.ingestUrl}/healthz`);
+    process.kill(program.pid, "SIGINT");
+    await untilRefused(program.ingestUrl);
+    process.kill(program.pid, "SIGINT");
+    expect(await program.ended).toBe(130);
+    socket.destroy();
+  });
+});
+
+/** Once the stop has begun, nobody new is let in. */
+async function untilRefused(url: string): Promise<void> {
+  for (;;) if (!(await fetch(`${url}/healthz`).catch(() => null))) return;
+}
 
 describe("not starting", { timeout: 60_000 }, () => {
   test("a faulty configuration is shown as check shows it, and ends with 3", async () => {

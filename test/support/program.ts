@@ -71,6 +71,8 @@ export interface RunningProgram {
   stderr(): string;
   /** Runs another command in its folder, with its environment. */
   cli(...args: string[]): Promise<Finished>;
+  /** Resolves to the exit code once the process is gone; null when a signal ended it. */
+  readonly ended: Promise<number | null>;
   /** SIGTERM; resolves to the exit code once the process is gone. */
   stop(): Promise<number | null>;
   /** SIGKILL; resolves once the process is gone. */
@@ -112,6 +114,7 @@ export async function startProgram(options: ProgramOptions): Promise<RunningProg
     token,
     stderr: () => output().stderr,
     cli: (...args) => runProgram(args, { cwd: folder, env: { ...options.env } }),
+    ended: gone,
     stop: () => {
       child.kill("SIGTERM");
       return gone;
