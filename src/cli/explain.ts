@@ -190,7 +190,7 @@ function actionSentence(action: ActionRow): string {
     case "done":
       return action.dryRun
         ? ended(`${what} was recorded only (dry run)${reason}`)
-        : `${what} was done${link === null ? "" : `: ${link}`}.`;
+        : `${what} was done${link === null ? "." : `: ${link}`}`;
     case "failed":
       return ended(`${what} failed${reason}`);
     case "skipped":
