@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, hash as hashOf } from "node:crypto";
 
 /** Any value that survives JSON unchanged. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
@@ -22,6 +22,9 @@ function canonicalJson(value: Json): string {
 
 /** SHA-256 in hex. Parts are separated by NUL, so that ("a","bc") and ("ab","c") differ. */
 export function sha256(...parts: (string | Uint8Array)[]): string {
+  const [only] = parts;
+  // In one call, without a hash object: several times per event.
+  if (only !== undefined && parts.length === 1) return hashOf("sha256", only, "hex");
   const hash = createHash("sha256");
   parts.forEach((part, index) => {
     if (index > 0) hash.update("\0");

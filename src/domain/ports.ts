@@ -27,7 +27,8 @@ export interface NewRun {
 }
 
 export interface Acceptance {
-  readonly event: Omit<StoredEvent, "bodyHash">;
+  /** Its body is hashed by the journal where `bodyHash` is not known yet. */
+  readonly event: Omit<StoredEvent, "bodyHash"> & Partial<Pick<StoredEvent, "bodyHash">>;
   readonly dedupeKeys: readonly string[];
   readonly runs: readonly NewRun[];
 }

@@ -31,6 +31,8 @@ export interface Identified {
   readonly dedupeKeys: readonly string[];
   /** The bytes to keep: the request's body, or one item of a batch. */
   readonly body: Buffer;
+  /** SHA-256 of `body` in hex, where the source had to compute it: a large body is not hashed twice. */
+  readonly bodyHash?: string;
   /** The parsed body, for routing; what `payload` is in expressions. */
   readonly payload: unknown;
   /** Set on notifications without content: the run that reads the change feed. */

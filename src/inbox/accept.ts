@@ -83,6 +83,7 @@ export function createInbox({ journal, queue, table, clock, ids, log }: InboxPar
         occurredAt: item.occurredAt,
         status: routed.status,
         body: item.body,
+        ...(item.bodyHash === undefined ? {} : { bodyHash: item.bodyHash }),
         headers,
         faults: routed.faults,
       },

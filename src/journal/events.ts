@@ -18,7 +18,8 @@ export function accept(tx: Transaction, request: AcceptRequest): AcceptedItem[] 
     throw new JournalUnavailable(`the cursor of ${cursor.key} was moved by someone else`);
   }
   return request.items.map((item) => {
-    const known = firstCopy(tx, item);
+    const keys = [...new Set(item.dedupeKeys)].map(keyHash);
+    const known = takeKeys(tx, item.event, keys);
     const accepted: AcceptedItem =
       known === null
         ? { event: item.event.id, duplicate: false, runs: store(tx, item) }
@@ -43,28 +44,29 @@ export function keepMalformed(
   insertDelivery(tx, { ...delivery, event: null, result: "malformed" }, body);
 }
 
-function firstCopy(tx: Transaction, { event, dedupeKeys }: Acceptance): string | null {
-  for (const key of dedupeKeys) {
-    const row = tx.db.get(
-      "SELECT ref FROM keys WHERE scope = ? AND key = ?",
-      eventScope(event.source),
-      keyHash(key),
+/** Makes the keys the event's own. When one of them has an event already, none is taken, and that event is returned. */
+function takeKeys(tx: Transaction, event: Acceptance["event"], keys: readonly string[]): string | null {
+  const scope = eventScope(event.source);
+  for (const [index, key] of keys.entries()) {
+    const taken = tx.db.run(
+      `INSERT INTO keys (scope, key, ref, payload_hash, created_at) VALUES (?, ?, ?, NULL, ?)
+       ON CONFLICT DO NOTHING`,
+      scope,
+      key,
+      event.id,
+      tx.now,
     );
-    if (row) return text(row, "ref");
+    if (taken === 1) continue;
+    for (const own of keys.slice(0, index))
+      tx.db.run("DELETE FROM keys WHERE scope = ? AND key = ?", scope, own);
+    const first = tx.db.get("SELECT ref FROM keys WHERE scope = ? AND key = ?", scope, key);
+    if (!first) throw new Error(`a dedupe key of ${event.id} is neither free nor taken`);
+    return text(first, "ref");
   }
   return null;
 }
 
-function store(tx: Transaction, { event, dedupeKeys, runs }: Acceptance): string[] {
-  for (const key of new Set(dedupeKeys)) {
-    tx.db.run(
-      "INSERT INTO keys (scope, key, ref, payload_hash, created_at) VALUES (?, ?, ?, NULL, ?)",
-      eventScope(event.source),
-      keyHash(key),
-      event.id,
-      tx.now,
-    );
-  }
+function store(tx: Transaction, { event, runs }: Acceptance): string[] {
   tx.db.run(
     `INSERT INTO events (id, source, type, provider_id, received_at, occurred_at, status, body_hash, headers, faults, body)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -75,7 +77,7 @@ function store(tx: Transaction, { event, dedupeKeys, runs }: Acceptance): string
     event.receivedAt,
     event.occurredAt,
     event.status,
-    sha256(event.body),
+    event.bodyHash ?? sha256(event.body),
     JSON.stringify(event.headers),
     JSON.stringify(event.faults),
     event.body,

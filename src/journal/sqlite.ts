@@ -87,6 +87,10 @@ function openFile(file: string, options: { maxPages: number | undefined; verify:
   db.exec(
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON",
   );
+  // Each write has a savepoint, and a savepoint copies the pages it changes: into memory, not into a file of its own.
+  db.exec("PRAGMA temp_store = MEMORY");
+  // Dedupe keys are spread over their whole index: 16 MB keep some hundred thousand of them at hand.
+  db.exec("PRAGMA cache_size = -16000");
   if (options.maxPages !== undefined) db.exec(`PRAGMA max_page_count = ${Math.trunc(options.maxPages)}`);
   const check = options.verify ? db.get("PRAGMA quick_check(1)") : undefined;
   if (check && text(check, "quick_check") !== "ok")

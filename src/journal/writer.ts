@@ -2,7 +2,8 @@
  * Group commit: writes that arrive together share one transaction, and so one flush to disk.
  *
  * idle      nothing pending.
- * gathering the first write came; until the end of this tick (or 2 ms, when writes come thick) others join it.
+ * gathering the first write came; until the end of this tick others join it. When writes come thick: until 2 ms bring
+ *           no more of them, at most 10 ms.
  * flushing  BEGIN IMMEDIATE, every write in a savepoint of its own, COMMIT. Synchronous: nothing runs in between.
  * broken    an I/O error: what is on disk is unknown, so the connection is closed and opened again before the next
  *           write. A flush that failed is never repeated: its writers are told, and the sender comes again.
@@ -30,6 +31,8 @@ interface Pending {
 /** From this many writes in a flush on, the next one waits a moment for company. */
 const thick = 8;
 const gatherMs = 2;
+/** Waiting for as long as more come makes batches half as large again, and it is the flush that costs. */
+const moreWaits = 4;
 
 export class Writer {
   readonly #open: (again: boolean) => Connection;
@@ -80,8 +83,16 @@ export class Writer {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    if (this.#lastBatch >= thick) this.#clock.after(gatherMs, () => this.#flush());
+    if (this.#lastBatch >= thick) this.#gather(moreWaits);
     else setImmediate(() => this.#flush());
+  }
+
+  #gather(waits: number): void {
+    const before = this.#pending.length;
+    this.#clock.after(gatherMs, () => {
+      if (waits > 0 && this.#pending.length > before) this.#gather(waits - 1);
+      else this.#flush();
+    });
   }
 
   #reopened(): Connection {

@@ -77,14 +77,16 @@ function identify(request: RawRequest): Identified[] {
   const body = jsonBytes(request);
   const payload = parseObject(body);
   const action = payload["action"];
+  const bodyHash = sha256(body);
   return [
     {
       providerId: delivery,
       type: isLine(action) ? `${event}.${action}` : event,
       occurredAt: occurredAt(payload),
       // The delivery id is not signed: a captured request under a fresh id would otherwise be an event of its own.
-      dedupeKeys: [`id:${delivery}`, `body:${sha256(body)}`],
+      dedupeKeys: [`id:${delivery}`, `body:${bodyHash}`],
       body,
+      bodyHash,
       payload,
     },
   ];

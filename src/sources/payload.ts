@@ -5,13 +5,19 @@ import { isObject } from "../domain/json.ts";
 
 /** Vendors nest a dozen levels. Code that walks a payload recurses; a body of a million brackets must not reach it. */
 const maxDepth = 64;
+/**
+ * From this many bytes on, brackets are counted before anything is built from them. In less than that no nesting can
+ * keep the parser busy for more than a twentieth of a second, and looking at what it built costs a twentieth of counting.
+ */
+const countedFrom = 65_536;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 const malformed = (message: string): Rejection => new Rejection(400, "malformed_json", message);
+const tooDeep = (): Rejection => malformed(`the body is nested deeper than ${maxDepth} levels`);
 
 /** The object in a JSON body. Valid UTF-8, an object at the root, at most 64 levels deep. */
 export function parseObject(body: Uint8Array): JsonObject {
-  if (!isShallow(body)) throw malformed(`the body is nested deeper than ${maxDepth} levels`);
+  if (body.length >= countedFrom && !countsShallow(body)) throw tooDeep();
   let value: Json;
   try {
     value = JSON.parse(utf8.decode(body)) as Json;
@@ -20,11 +26,22 @@ export function parseObject(body: Uint8Array): JsonObject {
     throw malformed("the body is not valid JSON in UTF-8; send one JSON object");
   }
   if (!isObject(value)) throw malformed("the body is valid JSON but no object; send one JSON object");
+  if (!isWithin(value, maxDepth)) throw tooDeep();
   return value;
 }
 
-/** Counts brackets outside strings, before anything is built from them. */
-function isShallow(body: Uint8Array): boolean {
+/** Whether the value nests at most `levels` deep; looks no deeper than that. */
+function isWithin(value: Json, levels: number): boolean {
+  if (value === null || typeof value !== "object") return true;
+  if (levels === 0) return false;
+  for (const part of Array.isArray(value) ? value : Object.values(value)) {
+    if (part !== null && typeof part === "object" && !isWithin(part as Json, levels - 1)) return false;
+  }
+  return true;
+}
+
+/** Counts brackets outside strings. */
+function countsShallow(body: Uint8Array): boolean {
   let depth = 0;
   let inString = false;
   for (let at = 0; at < body.length; at += 1) {
