@@ -6,7 +6,7 @@ import type { Delivery, RoutingFault, StoredEvent, EventStatus } from "./event.t
 import type { Json, JsonObject } from "./json.ts";
 import type { DecidedBy, Mode, Run, RunStatus, WaitingFor } from "./run.ts";
 import type { Readers } from "./readers.ts";
-import type { Identified, RawRequest, Source, Verified } from "./source.ts";
+import type { HealedItem, Identified, RawRequest, Source, Verified } from "./source.ts";
 import type { StepRecord, StepUsage } from "./step.ts";
 
 // ── Journal: the system of record ────────────────────────────────────────────────────────────────────────────────
@@ -43,13 +43,18 @@ export interface AcceptRequest {
     readonly value: string;
     readonly expected: number;
   };
+  /** Keeps no delivery of what is known already: a record that is read again and again holds mostly that. */
+  readonly newsOnly?: boolean;
 }
 
 export interface AcceptedItem {
   /** Of the stored event, or of the first copy when it is a duplicate. */
   readonly event: string;
   readonly duplicate: boolean;
-  /** Runs that were started: 0 for a duplicate. */
+  /**
+   * Runs that were started. For a duplicate none, unless its event never completed: then the copy means "try again", and
+   * the agents whose runs are dead (or whose route failed) get a run of the next generation.
+   */
   readonly runs: readonly string[];
 }
 
@@ -114,7 +119,7 @@ export interface ReplayRequest {
  * Throws JournalUnavailable when the disk or the database can't take it: then nothing of that write was stored.
  */
 export interface Journal {
-  /** The one transaction of acceptance: delivery, event, dedupe keys, runs, superseding, cursor. */
+  /** The one transaction of acceptance: delivery, event, dedupe keys, runs (also of "try again"), superseding, cursor. */
   accept(request: AcceptRequest): Promise<AcceptedItem[]>;
   /** Keeps a signed but unreadable request. */
   keepMalformed(delivery: Omit<Delivery, "event" | "result">, body: Uint8Array): Promise<void>;
@@ -193,6 +198,15 @@ export interface Inbox {
     source: string,
     items: readonly Identified[],
     cursor: { readonly value: string; readonly expected: number },
+  ): Promise<AcceptedItem[]>;
+  /**
+   * Stores what was read from a provider's record, and moves the healed point of the source, together: cursor
+   * `heal:<source>`, an ISO time. Throws JournalUnavailable.
+   */
+  acceptHealed(
+    source: string,
+    items: readonly HealedItem[],
+    point: { readonly value: string; readonly expected: number },
   ): Promise<AcceptedItem[]>;
   /** Keeps an authentic request that could not be read. Throws JournalUnavailable. */
   keepMalformed(source: Source, request: RawRequest, verified: Verified, reason: string): Promise<void>;

@@ -54,6 +54,31 @@ export interface Expansion {
   readonly more?: boolean;
 }
 
+/** What is asked of a provider's record of its events or deliveries. */
+export interface HealRequest {
+  /** Milliseconds since the epoch: what is older was fetched before, or is out of reach. */
+  readonly since: number;
+  /** Exact event types and globs that routes of this source name; a record of more than was addressed to us is narrowed by them. */
+  readonly types: readonly string[];
+  /** Whether one of `types` fits. */
+  wants(type: string): boolean;
+  readonly signal: AbortSignal;
+}
+
+/** An event that was read from the provider's record instead of being received. */
+export interface HealedItem {
+  readonly item: Identified;
+  /** As `keptHeaders` of a request would be. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** A part of the record, older parts first. */
+export interface Healed {
+  readonly items: readonly HealedItem[];
+  /** All that the record holds up to here is in this part and the ones before it; milliseconds since the epoch. */
+  readonly until: number;
+}
+
 export interface Source {
   /** The name under `sources:`. */
   readonly name: string;
@@ -76,4 +101,9 @@ export interface Source {
   expand?(cursor: string | null, signal: AbortSignal): Promise<Expansion>;
   /** Where the feed stands now, to begin with; called at start when no cursor is stored. Throws ServiceError. */
   currentCursor?(signal: AbortSignal): Promise<string>;
+  /**
+   * Reads what the provider may not have managed to deliver from its own record, authenticated by our credentials there;
+   * absent without them. May give what was received already: it has the same dedupe keys. Iterating throws ServiceError.
+   */
+  heal?(request: HealRequest): AsyncIterable<Healed>;
 }

@@ -3,9 +3,9 @@ import type { Delivery } from "../domain/event.ts";
 import { sha256 } from "../domain/json.ts";
 import { JournalUnavailable } from "../domain/errors.ts";
 import type { AcceptRequest, Acceptance, AcceptedItem } from "../domain/ports.ts";
-import { insertRuns } from "./runs.ts";
+import { insertRuns, nextGeneration } from "./runs.ts";
 import { putState } from "./state.ts";
-import { text } from "./rows.ts";
+import { integer, integerOrNull, text } from "./rows.ts";
 import type { Transaction } from "./writer.ts";
 
 /** Rises to at least 400 days of keys: they are never erased with the content. */
@@ -22,8 +22,9 @@ export function accept(tx: Transaction, request: AcceptRequest): AcceptedItem[] 
     const accepted: AcceptedItem =
       known === null
         ? { event: item.event.id, duplicate: false, runs: store(tx, item) }
-        : { event: known, duplicate: true, runs: [] };
-    if (delivery) {
+        : { event: known, duplicate: true, runs: tryAgain(tx, known, item) };
+    const isNews = !accepted.duplicate || accepted.runs.length > 0;
+    if (delivery && (isNews || request.newsOnly !== true)) {
       insertDelivery(tx, {
         ...delivery,
         event: accepted.event,
@@ -53,6 +54,43 @@ function firstCopy(tx: Transaction, { event, dedupeKeys }: Acceptance): string |
     if (row) return text(row, "ref");
   }
   return null;
+}
+
+/** An event that keeps dying is a person's: without a bound a captured request could start it for ever. */
+const mostGenerations = 5;
+
+/**
+ * A further copy of an event that never completed: the sender (or its record) believes that it was not worked on, and is
+ * right. It never completed when the newest run of each of its agents is dead, or when it has no run because a route's
+ * expression failed on it. Starts those of the copy's runs that take their place; with the same action keys.
+ */
+function tryAgain(tx: Transaction, known: string, { event, runs }: Acceptance): string[] {
+  const stored = tx.db.get(
+    "SELECT received_at, occurred_at, faults FROM events WHERE id = ? AND body IS NOT NULL",
+    known,
+  );
+  if (!stored || runs.length === 0) return [];
+  const latest = tx.db.all(
+    `SELECT agent, status FROM runs r WHERE event = ? AND generation =
+       (SELECT max(generation) FROM runs o WHERE o.event = r.event AND o.agent = r.agent)`,
+    known,
+  );
+  const failedRouting = latest.length === 0 && text(stored, "faults") !== "[]";
+  const allDead = latest.length > 0 && latest.every((run) => text(run, "status") === "dead");
+  const generation = nextGeneration(tx.db, known);
+  if (!(failedRouting || allDead) || generation >= mostGenerations) return [];
+  const agents = new Set(latest.map((run) => text(run, "agent")));
+  const again = failedRouting ? runs : runs.filter((run) => agents.has(run.agent));
+  if (again.length === 0) return [];
+  tx.db.run(
+    "UPDATE events SET status = ?, faults = ? WHERE id = ?",
+    event.status,
+    JSON.stringify(event.faults),
+    known,
+  );
+  tx.changed("event", known);
+  const orderAt = integerOrNull(stored, "occurred_at") ?? integer(stored, "received_at");
+  return insertRuns(tx, known, orderAt, generation, again);
 }
 
 function store(tx: Transaction, { event, dedupeKeys, runs }: Acceptance): string[] {
