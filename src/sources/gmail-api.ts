@@ -4,6 +4,7 @@ import type { Clock } from "../resilience/clock.ts";
 import type { AccessTokens } from "./google-auth.ts";
 import { callGoogle } from "./google-call.ts";
 import type { GoogleAnswer } from "./google-call.ts";
+import type { FetchedMessage } from "./received-message.ts";
 
 export interface GmailHistoryPage {
   readonly records: readonly { readonly id: string; readonly added: readonly GmailAdded[] }[];
@@ -15,18 +16,6 @@ interface GmailAdded {
   readonly id: string;
   readonly labelIds: readonly string[];
 }
-export interface GmailMessage {
-  readonly id: string;
-  readonly threadId: string;
-  readonly labelIds: readonly string[];
-  readonly historyId: string;
-  /** Milliseconds since the epoch. */
-  readonly internalDate: number | null;
-  readonly snippet: string;
-  /** The RFC 822 message in base64url. */
-  readonly raw: string;
-}
-
 /** All throw ServiceError. */
 export interface GmailApi {
   profile(signal: AbortSignal): Promise<{ emailAddress: string; historyId: string }>;
@@ -37,7 +26,7 @@ export interface GmailApi {
   /** Ids of the newest messages that match, newest first, and whether there are more. */
   search(query: string, limit: number, signal: AbortSignal): Promise<{ ids: string[]; more: boolean }>;
   /** Null when it was deleted meanwhile. */
-  message(id: string, signal: AbortSignal): Promise<GmailMessage | null>;
+  message(id: string, signal: AbortSignal): Promise<FetchedMessage | null>;
 }
 
 export interface GmailApiOptions {
@@ -151,7 +140,7 @@ function found(
   throw new ServiceError(service, "invalid", `${what} was answered with HTTP ${status}`, { status });
 }
 
-function messageOf(service: string, id: string, json: Readonly<Record<string, unknown>>): GmailMessage {
+function messageOf(service: string, id: string, json: Readonly<Record<string, unknown>>): FetchedMessage {
   const raw = text(json["raw"]);
   if (raw === "") {
     throw new ServiceError(service, "unavailable", "Gmail answered a message without its `raw` form");
