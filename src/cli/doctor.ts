@@ -3,8 +3,10 @@ import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname } from "node:path";
+import { secretFindings } from "../config/secret-dates.ts";
 import { loadSettings } from "../in-force.ts";
 import type { Settings } from "../in-force.ts";
+import { systemClock } from "../resilience/clock.ts";
 import type { Context } from "./context.ts";
 import { Failure, exitCodes } from "./failure.ts";
 import type { ExitCode } from "./failure.ts";
@@ -86,6 +88,11 @@ function configuration(settings: Awaited<ReturnType<typeof loadSettings>>): Find
       message: `${counted(config.routes.length, "route")} from ${counted(Object.keys(config.sources).length, "source")}`,
     },
     ...warnings.map(({ message }): Finding => ({ check, status: "warn", message })),
+    ...secretFindings(config, systemClock.now()).map((finding): Finding => ({
+      check: "secrets",
+      status: "warn",
+      ...finding,
+    })),
   ];
 }
 

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { SourceConfig } from "../config/schema.ts";
+import { currentSecret } from "../config/secret-dates.ts";
 import { systemClock } from "../resilience/clock.ts";
 import { signGithub, signStripe } from "../sandbox/senders.ts";
 import type { Context } from "./context.ts";
@@ -72,9 +73,9 @@ function signerOf(name: string, source: SourceConfig): Omit<ActiveSource, "name"
       hint: "Send a mail to the mailbox, or watch one come in with `signalbox demo`.",
     });
   }
-  const [secret] = source.secrets;
-  if (secret === undefined) {
-    throw new Failure(`the source ${name} is inactive: none of its secrets is set`, {
+  const secret = currentSecret(source.secrets, systemClock.now());
+  if (secret === null) {
+    throw new Failure(`the source ${name} is inactive: none of its secrets is set and unexpired`, {
       hint: "Set its secret in the environment, for the service and for this command.",
     });
   }

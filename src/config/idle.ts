@@ -134,7 +134,13 @@ export function idleWarnings(
 }
 
 const isEmpty = (value: unknown): boolean =>
-  value === undefined || value === null || value === "" || (Array.isArray(value) && value.every(isEmpty));
+  value === undefined ||
+  value === null ||
+  value === "" ||
+  (Array.isArray(value) &&
+    value.every((item) => isEmpty(child(item, "value") ?? (isSection(item) ? null : item))));
+
+const isSection = (value: unknown): boolean => value !== null && typeof value === "object";
 
 const isKey = <T extends object>(record: T, key: unknown): key is keyof T & string =>
   typeof key === "string" && Object.hasOwn(record, key);

@@ -99,12 +99,38 @@ const server = z.strictObject({
 
 // ── Sources: one entry per type ──────────────────────────────────────────────────────────────────────────────────
 
+/** `2026-12-31` (00:00 UTC) or a time with its zone → milliseconds since the epoch. */
+const day = z
+  .string()
+  .regex(
+    /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2}))?$/,
+    "must be a date such as `2026-12-31`, or a time such as `2026-12-31T09:00:00Z`",
+  )
+  .transform((text, context) => {
+    const at = Date.parse(text);
+    // Date.parse takes the 31st of February for the 3rd of March.
+    const exists = Date.parse(`${text.slice(0, 10)}T00:00:00Z`);
+    if (Number.isNaN(at) || new Date(exists).toISOString().slice(0, 10) !== text.slice(0, 10))
+      context.addIssue({ code: "custom", message: "must be a date that exists" });
+    return at;
+  });
+
+const datedSecret = z.strictObject({
+  value: secret().describe("The secret itself, as ${NAME}."),
+  added: day
+    .optional()
+    .describe("Since when it is in use: 2026-01-31. After 180 days doctor asks for a new one."),
+  expires: day
+    .optional()
+    .describe("From when on it is not used any more: 2026-12-31 (00:00 UTC). Default: never."),
+});
+
+/** Empty entries stay in the list, so that every secret keeps its number; whoever uses them drops them. */
 const signingSecrets = z
-  .array(secret())
+  .array(z.union([secret(), datedSecret]))
   .min(1, "needs at least one secret")
-  .transform((all) => all.filter((one) => one !== ""))
   .describe(
-    "Signing secrets, as ${NAME}. Several while you rotate; empty ones are dropped. None left: inactive.",
+    "Signing secrets, as ${NAME}, or { value, added, expires }. Several while you rotate; empty ones are dropped. None left: inactive.",
   );
 
 const sourceTypes = {

@@ -3,13 +3,13 @@ import { sha256 } from "../domain/json.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { Identified, RawRequest, Source } from "../domain/source.ts";
 import { digestFromHex, matchingSecret, signingKeys } from "./hmac.ts";
-import type { SigningKey } from "./hmac.ts";
+import type { SecretEntry, SigningKey } from "./hmac.ts";
 import { isLine, objectAt, parseObject, requiredId, timeOf } from "./payload.ts";
 
 export interface GithubOptions {
   readonly name: string;
   /** Webhook secrets, the current one first; unset ones are dropped. GitHub signs with one: list old and new to rotate. */
-  readonly secrets: readonly string[];
+  readonly secrets: readonly SecretEntry[];
 }
 
 /** GitHub never sends more. */
@@ -32,8 +32,8 @@ export function github({ name, secrets }: GithubOptions): Source {
       "x-github-hook-installation-target-id",
       "x-github-hook-installation-target-type",
     ],
-    verify: ({ headers, body }) => ({
-      secretIndex: matchGithubSignature(headers["x-hub-signature-256"], body, keys),
+    verify: ({ headers, body, receivedAt }) => ({
+      secretIndex: matchGithubSignature(headers["x-hub-signature-256"], body, keys, receivedAt),
     }),
     identify,
   };
@@ -43,7 +43,12 @@ export function github({ name, secrets }: GithubOptions): Source {
  * Checks `X-Hub-Signature-256: sha256=<hex>` over the body and gives the place of the secret that matched. The SHA-1
  * header is never looked at. Throws Rejection 401.
  */
-function matchGithubSignature(header: string | undefined, body: Buffer, keys: readonly SigningKey[]): number {
+function matchGithubSignature(
+  header: string | undefined,
+  body: Buffer,
+  keys: readonly SigningKey[],
+  receivedAt: number,
+): number {
   if (header === undefined || header === "") {
     throw new Rejection(
       401,
@@ -59,7 +64,7 @@ function matchGithubSignature(header: string | undefined, body: Buffer, keys: re
       "X-Hub-Signature-256 must read sha256=<64 lower-case hex digits>",
     );
   }
-  const secretIndex = matchingSecret(keys, [body], [digest]);
+  const secretIndex = matchingSecret(keys, [body], [digest], receivedAt);
   if (secretIndex === null) {
     throw new Rejection(
       401,

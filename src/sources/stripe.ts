@@ -1,13 +1,13 @@
 import { Rejection } from "../domain/errors.ts";
 import type { Identified, RawRequest, Source } from "../domain/source.ts";
 import { digestFromHex, matchingSecret, signingKeys } from "./hmac.ts";
-import type { SigningKey } from "./hmac.ts";
+import type { SecretEntry, SigningKey } from "./hmac.ts";
 import { parseObject, requiredId, timeOf } from "./payload.ts";
 
 export interface StripeOptions {
   readonly name: string;
   /** Signing secrets (`whsec_…`, used as text), the current one first; unset ones are dropped. */
-  readonly secrets: readonly string[];
+  readonly secrets: readonly SecretEntry[];
 }
 
 const toleranceSeconds = 300;
@@ -44,7 +44,7 @@ function matchStripeSignature(
     throw new Rejection(401, "signature_missing", "the Stripe-Signature header is missing");
   }
   const { timestamp, digests } = readHeader(header);
-  const secretIndex = matchingSecret(keys, [`${timestamp}.`, body], digests);
+  const secretIndex = matchingSecret(keys, [`${timestamp}.`, body], digests, receivedAt);
   if (secretIndex === null) {
     throw new Rejection(
       401,

@@ -73,7 +73,7 @@ describe("the configuration that comes with Signalbox", () => {
     const { warnings, idle, config } = await shipped(complete);
     expect(warnings).toEqual([]);
     expect([idle.sources.size, idle.destinations.size, idle.models.size]).toEqual([0, 0, 0]);
-    expect(config.sources["stripe"]).toEqual({ type: "stripe", secrets: ["a"] });
+    expect(config.sources["stripe"]).toEqual({ type: "stripe", secrets: ["a", ""] });
     expect(config.sources["inbox"]).toMatchObject({ audience: "https://hooks.acme.example/webhooks/inbox" });
     expect(config.models["fallback"]).toMatchObject({
       apiKey: "d",
