@@ -37,6 +37,13 @@ export interface Identified {
   readonly notification?: { readonly mailbox: string };
 }
 
+/** How a stored request is answered where the provider does not take `200` with our JSON. */
+export interface Acknowledgement {
+  readonly status: 200 | 202;
+  /** Nothing is said: the provider would read our JSON as an instruction. */
+  readonly empty: boolean;
+}
+
 /** An answer to a provider's handshake; nothing is stored. */
 export interface HandshakeAnswer {
   readonly status: 200;
@@ -88,12 +95,19 @@ export interface Source {
   readonly maxBodyBytes: number;
   /** Headers worth keeping with the event (lower case). Credentials and signatures are never among them. */
   readonly keptHeaders: readonly string[];
-  /** Answers a provider's handshake, or null when the request is none. May throw Rejection. */
+  /**
+   * Answers a handshake that comes unsigned, or null when the request is none. Asked before `verify`, so it must give
+   * away nothing. May throw Rejection.
+   */
   handshake?(request: RawRequest): HandshakeAnswer | null;
   /** Checks the raw bytes in constant time. Throws Rejection 401; 503 when the provider's keys can't be fetched. */
   verify(request: RawRequest): Verified | Promise<Verified>;
+  /** Answers a handshake that is signed as events are, or null when the request is none. Asked after `verify`. */
+  challenge?(request: RawRequest): HandshakeAnswer | null;
   /** Reads an authentic request. Throws Rejection 400 when it can't be read. */
   identify(request: RawRequest): Identified[];
+  /** Asked once the events are stored, and for duplicates too. */
+  acknowledgement?(events: readonly Identified[]): Acknowledgement;
   /**
    * Reads the change feed after `cursor` (null: none stored yet).
    * Throws ServiceError; an expired cursor is no error but a bounded re-scan.

@@ -1,8 +1,9 @@
 /**
  * The receiver: bare node:http, because every event passes here.
  *
- * One request:  known path? ─▶ active? ─▶ allowed? ─▶ readable size? ─▶ [handshake] ─▶ authentic? ─▶ readable?
- *               404 405         503        403 415      413              200            401 429      400, kept
+ * One request:  known path? ─▶ active? ─▶ allowed? ─▶ readable size? ─▶ [handshake] ─▶ authentic? ─▶ [challenge]
+ *               404 405         503        403 415      413              200            401 429        200
+ *               ─▶ readable? (400, kept)
  *               ─▶ stored ─▶ 200.     Anything that keeps us from storing it is a 503 with Retry-After.
  *
  * The server:   idle ──listen──▶ listening ──close──▶ stopping (answers what it has, takes nothing new) ──▶ closed
@@ -13,7 +14,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { JournalUnavailable, Rejection } from "../domain/errors.ts";
 import type { AcceptedItem, Inbox } from "../domain/ports.ts";
-import type { Identified, RawRequest, Source, Verified } from "../domain/source.ts";
+import type { Acknowledgement, Identified, RawRequest, Source, Verified } from "../domain/source.ts";
 import type { Log } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Clock } from "../resilience/clock.ts";
@@ -178,8 +179,11 @@ export function createIngest(options: IngestOptions): Ingest {
     const handshake = source.handshake?.(raw);
     if (handshake) return { answer: handshake, result: "handshake" };
     const verified = await source.verify(raw);
-    const accepted = await inbox.accept(source, raw, verified, await identify(source, raw, verified));
-    return stored(accepted);
+    const challenge = source.challenge?.(raw);
+    if (challenge) return { answer: challenge, result: "handshake" };
+    const events = await identify(source, raw, verified);
+    const accepted = await inbox.accept(source, raw, verified, events);
+    return stored(accepted, source.acknowledgement?.(events));
   }
 
   function admit(source: Source, request: IncomingMessage): void {
@@ -343,16 +347,17 @@ function rawRequest(
   };
 }
 
-function stored(items: readonly AcceptedItem[]): Outcome {
+function stored(items: readonly AcceptedItem[], asked?: Acknowledgement): Outcome {
   const duplicate = items.length > 0 && items.every((item) => item.duplicate);
   const status = duplicate ? "duplicate" : "accepted";
-  const answer = success({
+  const told = success({
     status,
     event: items[0]?.event ?? null,
     runs: items.reduce((sum, item) => sum + item.runs.length, 0),
     events: items.map((item) => item.event),
   });
-  return { answer, result: status };
+  const content = asked?.empty ? { contentType: "text/plain; charset=utf-8", body: "" } : told;
+  return { answer: { ...content, status: asked?.status ?? told.status }, result: status };
 }
 
 function listenFault(error: NodeJS.ErrnoException, host: string, port: number): Error {
