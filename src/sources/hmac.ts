@@ -59,6 +59,12 @@ const hexDigest = /^[0-9a-f]{64}$/;
 export const digestFromHex = (text: string): Buffer | null =>
   hexDigest.test(text) ? Buffer.from(text, "hex") : null;
 
+/** The 32 bytes of a SHA-256 digest in base64 with its padding; null for any other text, other spellings included. */
+export function digestFromBase64(text: string): Buffer | null {
+  const bytes = text.length === 44 ? Buffer.from(text, "base64") : null;
+  return bytes?.length === 32 && bytes.toString("base64") === text ? bytes : null;
+}
+
 /**
  * The place of the first secret under which `content` has one of the `presented` digests; null when none has.
  * Secrets that had expired when the request arrived (`at`, its `receivedAt`) are not tried.
