@@ -19,6 +19,8 @@ export interface RawRequest {
 export interface Verified {
   /** Which secret matched, 0 = first; null where the provider signs with keys of its own. */
   readonly secretIndex: number | null;
+  /** Items of a batch that are not addressed to us: not identified, only counted. */
+  readonly foreign?: number;
 }
 
 /** One event in an authentic request. */
@@ -61,6 +63,20 @@ export interface Expansion {
   readonly more?: boolean;
 }
 
+/** What makes a provider notify us: asked for by us, and lapsing by itself. Times in milliseconds since the epoch. */
+export interface Watch {
+  /** The provider's id of it; null where it has none. */
+  readonly id: string | null;
+  /** A hash of what was asked for: mailbox, address, secret. Another one means that it has to be made anew. */
+  readonly of: string;
+  readonly expiresAt: number;
+  /** When it is to be renewed, long before. */
+  readonly renewAt: number;
+}
+
+/** What a notification about notifications asks for. rescan: some were lost. renew: the watch ended or will. */
+export type WatchNotice = "rescan" | "renew";
+
 /** What is asked of a provider's record of its events or deliveries. */
 export interface HealRequest {
   /** Milliseconds since the epoch: what is older was fetched before, or is out of reach. */
@@ -96,7 +112,7 @@ export interface Source {
   /** Headers worth keeping with the event (lower case). Credentials and signatures are never among them. */
   readonly keptHeaders: readonly string[];
   /**
-   * Answers a handshake that comes unsigned, or null when the request is none. Asked before `verify`, so it must give
+   * Answers a handshake that comes unsigned, by POST or GET, or null when the request is none. Asked before `verify`, so it must give
    * away nothing. May throw Rejection.
    */
   handshake?(request: RawRequest): HandshakeAnswer | null;
@@ -110,11 +126,19 @@ export interface Source {
   acknowledgement?(events: readonly Identified[]): Acknowledgement;
   /**
    * Reads the change feed after `cursor` (null: none stored yet).
-   * Throws ServiceError; an expired cursor is no error but a bounded re-scan.
+   * Throws ServiceError; an expired cursor is no error but a bounded re-scan. `again` asks for that re-scan although the
+   * cursor is good.
    */
-  expand?(cursor: string | null, signal: AbortSignal): Promise<Expansion>;
+  expand?(cursor: string | null, signal: AbortSignal, again?: boolean): Promise<Expansion>;
   /** Where the feed stands now, to begin with; called at start when no cursor is stored. Throws ServiceError. */
   currentCursor?(signal: AbortSignal): Promise<string>;
+  /** Types of notifications that are about the notifications themselves. */
+  readonly notices?: Readonly<Record<string, WatchNotice>>;
+  /**
+   * Renews the watch that is held, or makes one where none is, where it is gone, or where it is not of what is configured.
+   * Absent where a person sets it up. Called at start, when `renewAt` comes, and on a notice. Throws ServiceError.
+   */
+  keepAlive?(held: Watch | null, signal: AbortSignal): Promise<Watch>;
   /**
    * Reads what the provider may not have managed to deliver from its own record, authenticated by our credentials there;
    * absent without them. May give what was received already: it has the same dedupe keys. Iterating throws ServiceError.

@@ -1,9 +1,9 @@
 /** The calls of the Gmail API that reading a mailbox needs: https://developers.google.com/workspace/gmail/api/reference/rest */
 import { ServiceError } from "../domain/errors.ts";
 import type { Clock } from "../resilience/clock.ts";
-import type { AccessTokens } from "./google-auth.ts";
 import { callGoogle } from "./google-call.ts";
 import type { GoogleAnswer } from "./google-call.ts";
+import type { AccessTokens } from "./held-token.ts";
 import type { FetchedMessage } from "./received-message.ts";
 
 export interface GmailHistoryPage {
