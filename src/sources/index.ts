@@ -2,17 +2,29 @@
 import type { Source } from "../domain/source.ts";
 import type { Log } from "../observability/log.ts";
 import type { Clock } from "../resilience/clock.ts";
+import { custom } from "./custom.ts";
+import type { CustomOptions } from "./custom.ts";
 import { github } from "./github.ts";
 import type { GithubOptions } from "./github.ts";
 import { gmail } from "./gmail.ts";
 import type { GmailOptions } from "./gmail.ts";
+import { hubspot } from "./hubspot.ts";
+import type { HubspotOptions } from "./hubspot.ts";
+import { linear } from "./linear.ts";
+import type { LinearOptions } from "./linear.ts";
 import { stripe } from "./stripe.ts";
 import type { StripeOptions } from "./stripe.ts";
+import { zendesk } from "./zendesk.ts";
+import type { ZendeskOptions } from "./zendesk.ts";
 
 interface OptionsOf {
   readonly stripe: StripeOptions;
   readonly github: GithubOptions;
   readonly gmail: GmailOptions;
+  readonly hubspot: HubspotOptions;
+  readonly zendesk: ZendeskOptions;
+  readonly linear: LinearOptions;
+  readonly custom: CustomOptions;
 }
 type SourceType = keyof OptionsOf;
 type Described<T extends SourceType> = { readonly type: T } & OptionsOf[T];
@@ -29,6 +41,10 @@ const factories: { readonly [T in SourceType]: (options: OptionsOf[T], deps: Sou
   stripe,
   github,
   gmail,
+  hubspot,
+  zendesk,
+  linear,
+  custom,
 };
 
 /** Makes every source of the list, by name. Makes no request. */
