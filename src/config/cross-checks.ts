@@ -3,6 +3,7 @@
  * on the resolved values before the shape is known to be right, so that all faults of a file come at once.
  */
 import { destinationNames } from "../domain/action-kinds.ts";
+import { parseNetwork, shippedAddressLists } from "../domain/network.ts";
 import { closest } from "./faults.ts";
 import type { Fault } from "./faults.ts";
 import { quotedList, spoken, valueAt } from "./issues.ts";
@@ -23,6 +24,7 @@ export function crossChecks(context: CrossCheckContext): Fault[] {
   return [
     ...routeFaults(context),
     ...sourceFaults(context),
+    ...allowFromFaults(context),
     ...destinationFaults(context),
     ...alertFaults(context),
     ...portFaults(context),
@@ -127,6 +129,27 @@ function sourceFaults({ value, yaml, origins }: CrossCheckContext): Fault[] {
       );
   }
   return faults;
+}
+
+/** An entry that is nothing we know would let nobody in. */
+function allowFromFaults({ value, yaml }: CrossCheckContext): Fault[] {
+  const names = [...Object.keys(shippedAddressLists), ...keysOf(valueAt(value, ["server", "addressLists"]))];
+  return keysOf(child(value, "sources")).flatMap((name) =>
+    itemsOf(valueAt(value, ["sources", name, "allowFrom"])).flatMap((entry, index) => {
+      if (typeof entry !== "string" || names.includes(entry) || parseNetwork(entry) !== null) return [];
+      const suggestion = closest(entry, names);
+      return [
+        yaml.fault(
+          ["sources", name, "allowFrom", index],
+          "this is no address, no network and no known list",
+          {
+            allowed: `${quotedList([...new Set(names)])}, or addresses and networks such as 10.0.0.0/8`,
+            ...(suggestion === undefined ? {} : { suggestion }),
+          },
+        ),
+      ];
+    }),
+  );
 }
 
 function destinationFaults({ value, yaml }: CrossCheckContext): Fault[] {

@@ -23,6 +23,8 @@ import { answerWireFault, failure, send, success } from "./answer.ts";
 import type { Answer } from "./answer.ts";
 import { createBadSignatures } from "./bad-signatures.ts";
 import { Aborted, announcedLength, readBody, tooLarge } from "./body.ts";
+import { createAddressBook } from "./doors.ts";
+import type { AddressBook, Door } from "./doors.ts";
 
 /** All optional; times in milliseconds, sizes in bytes. */
 interface IngestLimits {
@@ -47,6 +49,10 @@ export interface IngestOptions {
   readonly clock: Clock;
   /** Refuse requests that did not come over HTTPS by the word of a trusted proxy. */
   readonly requireHttps?: boolean;
+  /** What single sources ask beyond that, by name; read at every request. */
+  readonly doors?: (source: string) => Door | undefined;
+  /** The lists that a door's `allowFrom` may name. */
+  readonly addressBook?: AddressBook;
   /** Addresses and CIDR ranges whose X-Forwarded-* headers are believed. */
   readonly trustProxy?: readonly string[];
   readonly limits?: IngestLimits;
@@ -92,6 +98,7 @@ export function createIngest(options: IngestOptions): Ingest {
   const { sources, inbox, metrics, log, clock } = options;
   const limits = { ...defaults, ...options.limits };
   const addresses = createAddresses(options.trustProxy ?? []);
+  const book = options.addressBook ?? createAddressBook({});
   const badSignatures = createBadSignatures(limits.badSignaturesPerMinute, clock);
   const inFlight = new Set<Promise<void>>();
   let stopping = false;
@@ -170,11 +177,13 @@ export function createIngest(options: IngestOptions): Ingest {
     receivedAt: number,
     beforeBody: () => void,
   ): Promise<Outcome> {
-    admit(source, request);
+    const door = options.doors?.(source.name) ?? {};
+    admit(source, door, request);
+    const most = door.maxBody ?? source.maxBodyBytes;
     const length = announcedLength(request);
-    if (length !== null && length > source.maxBodyBytes) throw tooLarge(source.maxBodyBytes);
+    if (length !== null && length > most) throw tooLarge(most);
     beforeBody();
-    const body = await readBody(request, source.maxBodyBytes);
+    const body = await readBody(request, most);
     const raw = rawRequest(request, body, receivedAt, addresses.of(request));
     const handshake = source.handshake?.(raw);
     if (handshake) return { answer: handshake, result: "handshake" };
@@ -186,7 +195,7 @@ export function createIngest(options: IngestOptions): Ingest {
     return stored(accepted, source.acknowledgement?.(events));
   }
 
-  function admit(source: Source, request: IncomingMessage): void {
+  function admit(source: Source, door: Door, request: IncomingMessage): void {
     if (request.method !== "POST") {
       throw new Rejection(405, "method_not_allowed", "webhooks are sent with POST");
     }
@@ -198,7 +207,18 @@ export function createIngest(options: IngestOptions): Ingest {
         { retryAfterSeconds: 60 },
       );
     }
-    if (options.requireHttps && !addresses.overHttps(request)) {
+    if (door.allowFrom && !book.holds(door.allowFrom, addresses.of(request))) {
+      log.info(
+        { source: source.name, address: addresses.of(request) },
+        "ingest: refused, address not allowed",
+      );
+      throw new Rejection(
+        403,
+        "address_not_allowed",
+        "this address is not in the source's allowFrom; behind a proxy, list the proxy in server.trustProxy",
+      );
+    }
+    if ((door.requireHttps ?? options.requireHttps) && !addresses.overHttps(request)) {
       throw new Rejection(
         403,
         "https_required",

@@ -1,0 +1,87 @@
+/** The shape of an entry under `sources:`, one per type of provider. */
+import { z } from "zod";
+import { baseUrl, day, optionalText, optionalUrl, secret, size } from "./scalars.ts";
+
+const datedSecret = z.strictObject({
+  value: secret().describe("The secret itself, as ${NAME}."),
+  added: day
+    .optional()
+    .describe("Since when it is in use: 2026-01-31. After 180 days doctor asks for a new one."),
+  expires: day
+    .optional()
+    .describe("From when on it is not used any more: 2026-12-31 (00:00 UTC). Default: never."),
+});
+
+/** Empty entries stay in the list, so that every secret keeps its number; whoever uses them drops them. */
+const signingSecrets = z
+  .array(z.union([secret(), datedSecret]))
+  .min(1, "needs at least one secret")
+  .describe(
+    "Signing secrets, as ${NAME}, or { value, added, expires }. Several while you rotate; empty ones are dropped. None left: inactive.",
+  );
+
+/** What every source may ask of its senders beyond their signature. */
+const reception = {
+  allowFrom: z
+    .array(z.string())
+    .min(1, "needs at least one entry; leave it out to let everyone try")
+    .optional()
+    .describe(
+      "Who may send: github, stripe, linear, a list of server.addressLists, addresses or networks (10.0.0.0/8). Default: everyone.",
+    ),
+  requireHttps: z
+    .boolean()
+    .optional()
+    .describe("Refuse requests that did not come over HTTPS. Default: as under server."),
+  maxBody: size.optional().describe("Longest body: 512KB, 25MB. Default 1MB; github 25MB."),
+};
+
+const sourceTypes = {
+  stripe: z.strictObject({
+    type: z.literal("stripe").describe("Stripe webhooks."),
+    secrets: signingSecrets,
+    ...reception,
+  }),
+  github: z.strictObject({
+    type: z.literal("github").describe("GitHub webhooks, of a repository, an organisation or an App."),
+    secrets: signingSecrets,
+    ...reception,
+  }),
+  gmail: z.strictObject({
+    type: z.literal("gmail").describe("A Gmail mailbox, announced by Cloud Pub/Sub push."),
+    account: z.string().describe("The mailbox, such as support@acme.example."),
+    audience: z
+      .string()
+      .describe("The audience set on the push subscription; usually this source's public URL."),
+    pushServiceAccount: z
+      .string()
+      .describe("E-mail address of the service account that Pub/Sub signs its pushes with. Unset: inactive."),
+    credentials: secret().describe(
+      "Google credentials that may read the mailbox, as ${NAME}. Unset: inactive.",
+    ),
+    topic: optionalText.describe(
+      "Pub/Sub topic to renew the mailbox's watch with: projects/NAME/topics/NAME.",
+    ),
+    baseUrl,
+    keySetUrl: optionalUrl.describe(
+      "Where the keys are that Google signs pushes with. Default: Google's own.",
+    ),
+    jwksUrl: optionalUrl.describe("Another name for keySetUrl."),
+    ...reception,
+  }),
+} as const;
+
+/** The fields that must all be set for a source to be active. */
+export const sourceCredentials: Readonly<Record<keyof typeof sourceTypes, readonly string[]>> = {
+  stripe: ["secrets"],
+  github: ["secrets"],
+  gmail: ["pushServiceAccount", "credentials"],
+};
+
+export const source = z.discriminatedUnion("type", [
+  sourceTypes.stripe,
+  sourceTypes.github,
+  sourceTypes.gmail,
+]);
+
+export type SourceConfig = z.output<typeof source>;
