@@ -194,24 +194,49 @@ export function graphNotification(options: { clientState: string; items: readonl
   return { body: JSON.stringify({ value }), headers: json };
 }
 
-/** Our own scheme: `timestamp.body` when there is a timestamp (in seconds), else the bare body. */
+/** How a custom source is configured; what is left out is the configuration's default. */
+export interface CustomScheme {
+  readonly signature?:
+    | {
+        readonly header?: string | undefined;
+        readonly prefix?: string | undefined;
+        readonly encoding?: "hex" | "base64" | undefined;
+        readonly construction?: string | undefined;
+      }
+    | undefined;
+  readonly idHeader?: string | undefined;
+  readonly timestampHeader?: string | undefined;
+  readonly typeHeader?: string | undefined;
+}
+
+/** `timestamp` in seconds, unless it is a text; an id of null is not sent. `event` goes into the type's header, if any. */
 export function signCustom(options: {
   secret: string;
   payload: unknown;
-  id?: string;
-  timestamp?: number;
-  encoding?: "hex" | "base64";
+  timestamp: number | string;
+  id?: string | null;
+  event?: string;
+  scheme?: CustomScheme;
 }): Signed {
   const body = bodyOf(options.payload);
-  const { timestamp, encoding = "hex" } = options;
-  const signed = timestamp === undefined ? body : `${timestamp}.${body}`;
+  const { scheme = {}, event } = options;
+  const { header = "X-Signature", prefix = "sha256=", encoding = "hex" } = scheme.signature ?? {};
+  const id = options.id === undefined ? randomUUID() : options.id;
+  const values = { id: id ?? "", timestamp: String(options.timestamp), body };
+  const signed = (scheme.signature?.construction ?? "{id}.{timestamp}.{body}").replace(
+    /\{(id|timestamp|body)\}/g,
+    (_, name: keyof typeof values) => values[name],
+  );
   return {
     body,
     headers: {
       ...json,
-      "x-event-id": options.id ?? randomUUID(),
-      ...(timestamp === undefined ? {} : { "x-timestamp": String(timestamp) }),
-      "x-signature": `sha256=${hmac(options.secret, signed, encoding)}`,
+      ...(id === null ? {} : { [(scheme.idHeader ?? "X-Event-ID").toLowerCase()]: id }),
+      [(scheme.timestampHeader ?? "X-Timestamp").toLowerCase()]: values.timestamp,
+      ...(scheme.typeHeader === undefined || event === undefined
+        ? {}
+        : { [scheme.typeHeader.toLowerCase()]: event }),
+      [header.toLowerCase()]: `${prefix}${hmac(options.secret, signed, encoding)}`,
     },
   };
 }
