@@ -32,7 +32,7 @@ describe("what is wrong in the shape is shown at its place", () => {
        4 | server: { prot: * }
          |           ^^^^
           allowed: host, port, adminHost, adminPort, publicUrl, requireHttps,
-            trustProxy
+            trustProxy, addressLists, githubMetaUrl
           did you mean: port
       "
     `);
