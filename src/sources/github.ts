@@ -1,7 +1,11 @@
 import { Rejection } from "../domain/errors.ts";
 import { sha256 } from "../domain/json.ts";
 import type { JsonObject } from "../domain/json.ts";
-import type { Identified, RawRequest, Source } from "../domain/source.ts";
+import type { HealedItem, Identified, RawRequest, Source } from "../domain/source.ts";
+import type { Log } from "../observability/log.ts";
+import type { Clock } from "../resilience/clock.ts";
+import { canHeal, githubDeliveries } from "./github-deliveries.ts";
+import type { GithubHealing } from "./github-deliveries.ts";
 import { digestFromHex, matchingSecret, signingKeys } from "./hmac.ts";
 import type { SecretEntry, SigningKey } from "./hmac.ts";
 import { isLine, objectAt, parseObject, requiredId, timeOf } from "./payload.ts";
@@ -10,28 +14,39 @@ export interface GithubOptions {
   readonly name: string;
   /** Webhook secrets, the current one first; unset ones are dropped. GitHub signs with one: list old and new to rotate. */
   readonly secrets: readonly SecretEntry[];
+  /** Credentials that failed deliveries are fetched with. */
+  readonly healing?: GithubHealing | undefined;
 }
 
 /** GitHub never sends more. */
 const maxBodyBytes = 25_000_000;
 
+const keptHeaders: readonly string[] = [
+  "content-type",
+  "user-agent",
+  "x-github-delivery",
+  "x-github-event",
+  "x-github-hook-id",
+  "x-github-hook-installation-target-id",
+  "x-github-hook-installation-target-type",
+];
+
 /** GitHub's webhooks: https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries */
-export function github({ name, secrets }: GithubOptions): Source {
+export function github(
+  { name, secrets, healing }: GithubOptions,
+  { clock, log }: { clock: Clock; log: Log },
+): Source {
   const keys = signingKeys(secrets);
+  const read = recordReader(name, log);
   return {
+    ...(healing && canHeal(healing)
+      ? { heal: githubDeliveries({ source: name, healing, clock, log, read }) }
+      : {}),
     name,
     type: "github",
     active: keys.length > 0,
     maxBodyBytes,
-    keptHeaders: [
-      "content-type",
-      "user-agent",
-      "x-github-delivery",
-      "x-github-event",
-      "x-github-hook-id",
-      "x-github-hook-installation-target-id",
-      "x-github-hook-installation-target-type",
-    ],
+    keptHeaders,
     verify: ({ headers, body, receivedAt }) => ({
       secretIndex: matchGithubSignature(headers["x-hub-signature-256"], body, keys, receivedAt),
     }),
@@ -76,7 +91,24 @@ function matchGithubSignature(
   return secretIndex;
 }
 
-function identify(request: RawRequest): Identified[] {
+/** A delivery as its record holds it: the same reading as that of a request; GitHub itself vouches for what it holds. */
+function recordReader(name: string, log: Log) {
+  return (headers: Readonly<Record<string, string>>, body: Buffer): HealedItem[] => {
+    try {
+      const kept = keptHeaders.flatMap((key) => {
+        const value = headers[key];
+        return value === undefined ? [] : [[key, value] as const];
+      });
+      return identify({ headers, body }).map((item) => ({ item, headers: Object.fromEntries(kept) }));
+    } catch (error) {
+      if (!(error instanceof Rejection)) throw error;
+      log.warn({ source: name, code: error.code }, "github: a delivery on record can't be read; passed over");
+      return [];
+    }
+  };
+}
+
+function identify(request: Pick<RawRequest, "headers" | "body">): Identified[] {
   const delivery = requiredId(request.headers["x-github-delivery"], "the X-GitHub-Delivery header");
   const event = requiredId(request.headers["x-github-event"], "the X-GitHub-Event header");
   const body = jsonBytes(request);
@@ -99,7 +131,7 @@ function identify(request: RawRequest): Identified[] {
  * The event as JSON. A webhook of content type `application/x-www-form-urlencoded` carries it in the field `payload`.
  * Every other content type is read as JSON: the signature vouches for the bytes, not for their label.
  */
-function jsonBytes({ headers, body }: RawRequest): Buffer {
+function jsonBytes({ headers, body }: Pick<RawRequest, "headers" | "body">): Buffer {
   if (!/^application\/x-www-form-urlencoded\b/i.test(headers["content-type"] ?? "")) return body;
   const fields = body
     .toString("latin1")

@@ -24,6 +24,7 @@ export interface ServiceAnswer {
   readonly status: number;
   readonly bytes: Buffer;
   readonly retryAfter: string | null;
+  readonly headers: Headers;
 }
 
 /** Resolves to any answer. Throws ServiceError `unavailable` without a connection, `timeout` without an answer in time. */
@@ -47,6 +48,7 @@ export async function callService(call: ServiceCall): Promise<ServiceAnswer> {
       status: response.status,
       bytes: Buffer.from(await response.arrayBuffer()),
       retryAfter: response.headers.get("retry-after"),
+      headers: response.headers,
     };
   } catch (error) {
     const kind = limit.signal.aborted ? "timeout" : "unavailable";
