@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { modes } from "../domain/run.ts";
+import { healing } from "./healing.ts";
 import { matchPattern } from "./match.ts";
 import { baseUrl, count, duration, name, network, optionalUrl, port, secret, webUrl } from "./scalars.ts";
 import { source } from "./source-schema.ts";
@@ -200,6 +201,7 @@ export const Config = z.strictObject({
     })
     .prefault({})
     .describe("Who is told when something needs a person."),
+  healing,
   retention: z
     .strictObject({
       events: duration.prefault("30d").describe("How long bodies, facts and prompts are kept. Default 30d."),

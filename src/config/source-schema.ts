@@ -1,5 +1,6 @@
 /** The shape of an entry under `sources:`, one per type of provider. */
 import { z } from "zod";
+import { githubHealing, stripeHealing } from "./healing.ts";
 import { baseUrl, day, optionalText, optionalUrl, secret, size } from "./scalars.ts";
 
 const datedSecret = z.strictObject({
@@ -40,11 +41,13 @@ const sourceTypes = {
   stripe: z.strictObject({
     type: z.literal("stripe").describe("Stripe webhooks."),
     secrets: signingSecrets,
+    healing: stripeHealing,
     ...reception,
   }),
   github: z.strictObject({
     type: z.literal("github").describe("GitHub webhooks, of a repository, an organisation or an App."),
     secrets: signingSecrets,
+    healing: githubHealing,
     ...reception,
   }),
   gmail: z.strictObject({
