@@ -60,6 +60,15 @@ export const webUrl = z
 
 /** Empty means unset, so that `"${GITHUB_API_URL:-}"` leaves the vendor's own address. */
 export const optionalUrl = webUrl.transform((text) => (text === "" ? undefined : text)).optional();
+/** Kept to the letter, for those who sign it. Empty means unset. */
+export const exactUrl = z
+  .string()
+  .refine(
+    (text) => text === "" || (isWebUrl(text) && !/[\s#]/.test(text)),
+    "must be a URL with http:// or https://, without a user, password or fragment",
+  )
+  .transform((text) => (text === "" ? undefined : text))
+  .optional();
 export const optionalText = z
   .string()
   .transform((text) => (text === "" ? undefined : text))

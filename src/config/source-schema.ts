@@ -1,7 +1,8 @@
 /** The shape of an entry under `sources:`, one per type of provider. */
 import { z } from "zod";
+import { checkCustomScheme, customScheme } from "./custom-scheme.ts";
 import { githubHealing, stripeHealing } from "./healing.ts";
-import { baseUrl, day, optionalText, optionalUrl, secret, size } from "./scalars.ts";
+import { baseUrl, day, exactUrl, optionalText, optionalUrl, secret, size } from "./scalars.ts";
 
 const datedSecret = z.strictObject({
   value: secret().describe("The secret itself, as ${NAME}."),
@@ -72,6 +73,49 @@ const sourceTypes = {
     jwksUrl: optionalUrl.describe("Another name for keySetUrl."),
     ...reception,
   }),
+  outlook: z.strictObject({
+    type: z.literal("outlook").describe("An Outlook mailbox, announced by Microsoft Graph."),
+    account: z.string().describe("The mailbox, such as support@acme.example."),
+    secrets: signingSecrets.describe(
+      "Secrets of your choice, at most 128 characters each, that Graph sends along as clientState, as ${NAME}. New subscriptions take the first, all are accepted. None left: inactive.",
+    ),
+    credentials: secret().describe(
+      "JSON with tenant, client_id and client_secret of an app that may read the mailbox (Mail.Read), as ${NAME}. Unset: inactive.",
+    ),
+    baseUrl: optionalUrl.describe(
+      "Where Graph is, its version included. Default https://graph.microsoft.com/v1.0.",
+    ),
+    tokenUrl: optionalUrl.describe("Where access tokens are had. Default: Microsoft's, for the tenant."),
+    ...reception,
+  }),
+  hubspot: z.strictObject({
+    type: z.literal("hubspot").describe("HubSpot webhooks of an app, with version 3 of the signature."),
+    secrets: signingSecrets,
+    url: exactUrl.describe(
+      "The target URL exactly as it stands in the app: HubSpot signs it. Default: server.publicUrl and the request's path and query.",
+    ),
+    ...reception,
+  }),
+  zendesk: z.strictObject({
+    type: z.literal("zendesk").describe("Zendesk webhooks, subscribed to events or called by triggers."),
+    secrets: signingSecrets,
+    ...reception,
+  }),
+  linear: z.strictObject({
+    type: z.literal("linear").describe("Linear webhooks."),
+    secrets: signingSecrets,
+    ...reception,
+  }),
+  custom: z
+    .strictObject({
+      type: z
+        .literal("custom")
+        .describe("Your own code, n8n, Zapier: whatever signs with HMAC-SHA256. See docs/custom-source.md."),
+      secrets: signingSecrets,
+      ...customScheme,
+      ...reception,
+    })
+    .superRefine(checkCustomScheme),
 } as const;
 
 /** The fields that must all be set for a source to be active. */
@@ -79,12 +123,22 @@ export const sourceCredentials: Readonly<Record<keyof typeof sourceTypes, readon
   stripe: ["secrets"],
   github: ["secrets"],
   gmail: ["pushServiceAccount", "credentials"],
+  outlook: ["secrets", "credentials"],
+  hubspot: ["secrets"],
+  zendesk: ["secrets"],
+  linear: ["secrets"],
+  custom: ["secrets"],
 };
 
 export const source = z.discriminatedUnion("type", [
   sourceTypes.stripe,
   sourceTypes.github,
   sourceTypes.gmail,
+  sourceTypes.outlook,
+  sourceTypes.hubspot,
+  sourceTypes.zendesk,
+  sourceTypes.linear,
+  sourceTypes.custom,
 ]);
 
 export type SourceConfig = z.output<typeof source>;
