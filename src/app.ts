@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import type { Environment } from "./config/environment.ts";
 import type { Fault } from "./config/faults.ts";
 import { watchConfig } from "./config/reload.ts";
+import { healGaps } from "./gaps.ts";
 import { createAdmin } from "./http/admin.ts";
 import { createIngest } from "./http/ingest.ts";
 import { loadSettings, putInForce } from "./in-force.ts";
@@ -28,7 +29,7 @@ import type { Guard } from "./resilience/guard.ts";
 import { createIds } from "./resilience/ids.ts";
 import { replay } from "./worker/replay.ts";
 import { createReview } from "./worker/review.ts";
-import { startSweeper } from "./worker/sweeper.ts";
+import { lastAlive, startSweeper } from "./worker/sweeper.ts";
 import { createWorker } from "./worker/worker.ts";
 
 /** The configuration can't be used; `faults` says everything that is wrong with it, for config/faults.ts to render. */
@@ -202,13 +203,16 @@ async function startParts(
   });
 
   await journal.releaseOrphans();
+  const aliveBefore = await lastAlive(state);
   const adminPort = (await admin.listen({ host: server.adminHost, port: server.adminPort })).port;
   const ingestPort = (await ingest.listen({ host: server.host, port: server.port })).port;
   worker.start(current().settings.loaded.config.worker.concurrency);
+  const healing = healGaps({ ...parts, state, inbox, aliveBefore, owner: randomUUID() }, current);
   const sweeper = startSweeper({
     ...parts,
     journal,
     reads,
+    state,
     queue,
     retentionMs: () => current().settings.loaded.config.retention.events,
   });
@@ -241,6 +245,7 @@ async function startParts(
     async stop() {
       feeds.stop();
       await watch.close();
+      await healing.stop();
       await ingest.close(graceMs);
       await worker.stop(graceMs);
       await sweeper.stop();

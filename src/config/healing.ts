@@ -36,7 +36,9 @@ export const githubHealing = z
       .describe("Private key of the App (PEM; `\\n` may stand for line ends), as ${NAME}."),
     token: secret()
       .optional()
-      .describe("For a webhook of a repository or an organisation: a token that may administer it; with hook."),
+      .describe(
+        "For a webhook of a repository or an organisation: a token that may administer it; with hook.",
+      ),
     hook: optionalText.describe("That webhook: OWNER/REPOSITORY/hooks/ID, or ORGANISATION/hooks/ID."),
     baseUrl,
   })
