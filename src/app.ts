@@ -5,6 +5,8 @@ import { join, resolve } from "node:path";
 import type { Environment } from "./config/environment.ts";
 import type { Fault } from "./config/faults.ts";
 import { watchConfig } from "./config/reload.ts";
+import { createGithubAddresses, wantsGithubAddresses } from "./github-addresses.ts";
+import { everyHour, showSecretAges } from "./hourly.ts";
 import { healGaps } from "./gaps.ts";
 import { createAdmin } from "./http/admin.ts";
 import { createIngest } from "./http/ingest.ts";
@@ -30,6 +32,7 @@ import { createIds } from "./resilience/ids.ts";
 import { replay } from "./worker/replay.ts";
 import { createReview } from "./worker/review.ts";
 import { lastAlive, startSweeper } from "./worker/sweeper.ts";
+import { createWatches, heldWatch } from "./worker/watches.ts";
 import { createWorker } from "./worker/worker.ts";
 
 /** The configuration can't be used; `faults` says everything that is wrong with it, for config/faults.ts to render. */
@@ -65,8 +68,6 @@ export interface App {
 const graceMs = 10_000;
 /** Work that has been due for longer than this means that nothing gets done: not ready. */
 const stuckMs = 300_000;
-/** How often change feeds are asked where they stand. */
-const feedEveryMs = 12 * 3_600_000;
 const stateCodes = { closed: 0, "half-open": 1, open: 2 } as const;
 
 /** Throws InvalidConfiguration, or an error whose message says what to do. */
@@ -100,7 +101,8 @@ export async function startApp(options: AppOptions): Promise<App> {
     },
     onChange: (change) => breakerChanged(change, { metrics, alerts, log }),
   });
-  const parts = { guard, clock, log, metrics, environment: options.environment };
+  const watchOf = (source: string) => heldWatch(store.state, source);
+  const parts = { guard, clock, log, metrics, environment: options.environment, watchOf };
   inForce = putInForce(settings, parts);
   try {
     return await startParts(
@@ -139,6 +141,9 @@ async function startParts(
   const ids = createIds(clock);
   const queue = createEmbeddedQueue(journal, clock, log);
   const inbox = createInbox({ journal, queue, table: () => current().routing, clock, ids, log });
+  const sources = () => current().sources;
+  const onSilent = (source: string, message: string) => alerts.raise("source-silent", source, message);
+  const watches = createWatches({ ...parts, state, inbox, sources, onLapsed: onSilent });
   const worker = createWorker({
     ...parts,
     journal,
@@ -146,7 +151,8 @@ async function startParts(
     queue,
     inbox,
     ids,
-    sources: () => current().sources,
+    sources,
+    renewWatch: (source, signal) => watches.renew(source, signal),
     get destinations() {
       return current().destinations;
     },
@@ -169,7 +175,16 @@ async function startParts(
     clock,
     requireHttps: server.requireHttps,
     trustProxy: server.trustProxy,
+    doors: (source) => current().doors.get(source),
   });
+  const github = createGithubAddresses({
+    ...parts,
+    state,
+    wanted: () => wantsGithubAddresses(current().settings.loaded.config),
+    metaUrl: () => current().settings.loaded.config.server.githubMetaUrl,
+    onNetworks: (networks) => current().addresses.replace("github", networks),
+  });
+  await github.apply();
   const admin = createAdmin({
     reads,
     changes,
@@ -191,6 +206,7 @@ async function startParts(
         active,
         events: activity.get(name)?.events ?? 0,
         lastEventAt: activity.get(name)?.lastEventAt ?? null,
+        lastSecret: activity.get(name)?.lastSecret ?? null,
       }));
     },
     metrics,
@@ -206,6 +222,7 @@ async function startParts(
   const aliveBefore = await lastAlive(state);
   const adminPort = (await admin.listen({ host: server.adminHost, port: server.adminPort })).port;
   const ingestPort = (await ingest.listen({ host: server.host, port: server.port })).port;
+  watches.start();
   worker.start(current().settings.loaded.config.worker.concurrency);
   const healing = healGaps({ ...parts, state, inbox, aliveBefore, owner: randomUUID() }, current);
   const sweeper = startSweeper({
@@ -216,7 +233,11 @@ async function startParts(
     queue,
     retentionMs: () => current().settings.loaded.config.retention.events,
   });
-  const feeds = watchFeeds(parts, current);
+  const silence = startSilenceAlarm({ ...parts, reads, state, sources, onSilent });
+  const hourly = everyHour(clock, async (signal) => {
+    showSecretAges(metrics, current().settings.loaded.config, clock.now());
+    await github.refresh(signal);
+  });
   const watch = await watchConfig({
     files: [current().settings.loaded.file],
     folders: [current().settings.loaded.promptsFolder],
@@ -226,6 +247,8 @@ async function startParts(
       reload(settings);
       liveSources.clear();
       for (const [name, source] of current().sources) liveSources.set(name, source);
+      hourly.now();
+      watches.reloaded();
       log.info({ config: settings.loaded.hash.slice(0, 12) }, "the changed configuration is in force");
     },
     onBad: (faults) => {
@@ -243,7 +266,9 @@ async function startParts(
     adminToken,
     loginPath: () => admin.loginPath(),
     async stop() {
-      feeds.stop();
+      await silence.stop();
+      await watches.stop();
+      await hourly.stop();
       await watch.close();
       await healing.stop();
       await ingest.close(graceMs);
@@ -274,40 +299,6 @@ function breakerChanged(
   log.warn({ service, state, reason }, "breaker.changed");
   if (state === "open" || state === "paused") {
     alerts.raise("breaker-open", service, `${service} is ${state}: ${reason ?? "it fails"}`);
-  }
-}
-
-/**
- * Asks every change feed where it stands: at the start, so that the first notification has a place to read from, and
- * every few hours, since asking renews the watch that makes the provider notify us (Gmail's lapses after seven days).
- */
-function watchFeeds(parts: Parts, current: () => InForce): { stop(): void } {
-  const stopped = new AbortController();
-  let timer = parts.clock.after(0, ask);
-  function ask(): void {
-    void askFeeds(parts, current, stopped.signal).finally(() => {
-      if (!stopped.signal.aborted) timer = parts.clock.after(feedEveryMs, ask);
-    });
-  }
-  return {
-    stop: () => {
-      timer.cancel();
-      stopped.abort();
-    },
-  };
-}
-
-async function askFeeds({ store, log }: Parts, current: () => InForce, signal: AbortSignal): Promise<void> {
-  for (const source of current().sources.values()) {
-    if (!source.active || !source.currentCursor) continue;
-    try {
-      const cursor = await source.currentCursor(signal);
-      // A cursor that is there stays: it stands for what has not been read yet.
-      await store.state.put("cursor", source.name, cursor, 0);
-    } catch (error) {
-      if (signal.aborted) return;
-      log.warn({ source: source.name, err: error }, "the change feed could not be asked where it stands");
-    }
   }
 }
 

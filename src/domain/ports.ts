@@ -250,6 +250,8 @@ export interface SourceActivity {
   readonly source: string;
   readonly events: number;
   readonly lastEventAt: number | null;
+  /** Which secret signed its latest delivery that was signed with one (0 = first), and when; null before the first. */
+  readonly lastSecret: { readonly index: number; readonly at: number } | null;
 }
 
 /** Read-only; lists are newest first, and a cursor stays right while new rows come in. */

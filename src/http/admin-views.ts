@@ -23,6 +23,8 @@ export interface SourceRow {
   /** Milliseconds since the epoch. */
   readonly lastEventAt: number | null;
   readonly events: number;
+  /** Which secret signed last, 0 = first. */
+  readonly lastSecret: { readonly index: number; readonly at: number } | null;
 }
 
 const iso = (at: number): string => new Date(at).toISOString();
@@ -190,6 +192,7 @@ export const sourceRow = (source: SourceRow) => ({
   active: source.active,
   lastEventAt: isoOrNull(source.lastEventAt),
   events: source.events,
+  lastSecret: source.lastSecret && { index: source.lastSecret.index, at: iso(source.lastSecret.at) },
 });
 
 const sum = (counts: Readonly<Record<string, number>>) =>

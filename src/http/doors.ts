@@ -10,8 +10,8 @@ import { parseNetwork, plainAddress } from "../domain/network.ts";
 export interface Door {
   /** Overrides the server's setting. */
   readonly requireHttps?: boolean | undefined;
-  /** Names of lists, addresses and CIDR ranges; undefined lets everyone try. */
-  readonly allowFrom?: readonly string[] | undefined;
+  /** Undefined lets everyone try. */
+  readonly allows?: ((address: string) => boolean) | undefined;
   /** Bytes; overrides the source's own limit. */
   readonly maxBody?: number | undefined;
 }

@@ -23,8 +23,7 @@ import { answerWireFault, failure, send, success } from "./answer.ts";
 import type { Answer } from "./answer.ts";
 import { createBadSignatures } from "./bad-signatures.ts";
 import { Aborted, announcedLength, readBody, tooLarge } from "./body.ts";
-import { createAddressBook } from "./doors.ts";
-import type { AddressBook, Door } from "./doors.ts";
+import type { Door } from "./doors.ts";
 
 /** All optional; times in milliseconds, sizes in bytes. */
 interface IngestLimits {
@@ -51,8 +50,6 @@ export interface IngestOptions {
   readonly requireHttps?: boolean;
   /** What single sources ask beyond that, by name; read at every request. */
   readonly doors?: (source: string) => Door | undefined;
-  /** The lists that a door's `allowFrom` may name. */
-  readonly addressBook?: AddressBook;
   /** Addresses and CIDR ranges whose X-Forwarded-* headers are believed. */
   readonly trustProxy?: readonly string[];
   readonly limits?: IngestLimits;
@@ -98,7 +95,6 @@ export function createIngest(options: IngestOptions): Ingest {
   const { sources, inbox, metrics, log, clock } = options;
   const limits = { ...defaults, ...options.limits };
   const addresses = createAddresses(options.trustProxy ?? []);
-  const book = options.addressBook ?? createAddressBook({});
   const badSignatures = createBadSignatures(limits.badSignaturesPerMinute, clock);
   const inFlight = new Set<Promise<void>>();
   let stopping = false;
@@ -207,7 +203,7 @@ export function createIngest(options: IngestOptions): Ingest {
         { retryAfterSeconds: 60 },
       );
     }
-    if (door.allowFrom && !book.holds(door.allowFrom, addresses.of(request))) {
+    if (door.allows && !door.allows(addresses.of(request))) {
       log.info(
         { source: source.name, address: addresses.of(request) },
         "ingest: refused, address not allowed",

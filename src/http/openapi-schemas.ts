@@ -147,6 +147,7 @@ export const openapiSchemas = {
     active: { type: "boolean" },
     lastEventAt: timeOrNull,
     events: count,
+    lastSecret: orNull(object({ index: count, at: time })),
   }),
   Overview: object({
     version: text,

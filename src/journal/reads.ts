@@ -130,14 +130,25 @@ function overview(db: Connection, now: number): Overview {
   };
 }
 
-const sourceActivity = (db: Connection): SourceActivity[] =>
-  db
+function sourceActivity(db: Connection): SourceActivity[] {
+  // SQLite takes the other columns from the row that max() was found in.
+  const secrets = new Map(
+    db
+      .all(
+        `SELECT source, secret_index, max(received_at) AS at FROM deliveries
+         WHERE secret_index IS NOT NULL GROUP BY source`,
+      )
+      .map((row) => [text(row, "source"), { index: integer(row, "secret_index"), at: integer(row, "at") }]),
+  );
+  return db
     .all("SELECT source, count(*) AS n, max(received_at) AS last FROM events GROUP BY source ORDER BY source")
     .map((row) => ({
       source: text(row, "source"),
       events: integer(row, "n"),
       lastEventAt: integerOrNull(row, "last"),
+      lastSecret: secrets.get(text(row, "source")) ?? null,
     }));
+}
 
 /** `connection` is asked for each time: the writer may have had to open it again. */
 export function createReads(connection: () => Connection, clock: Clock): Reads {

@@ -686,7 +686,12 @@ export function journalContract(
           oldestDueAt: clock.now() - 1_000,
         });
         expect(await on.reads.sourceActivity()).toEqual([
-          { source: "github", events: 2, lastEventAt: clock.now() },
+          {
+            source: "github",
+            events: 2,
+            lastEventAt: clock.now(),
+            lastSecret: { index: 0, at: clock.now() },
+          },
         ]);
       });
     });

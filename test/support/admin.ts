@@ -221,9 +221,23 @@ const sampleBreakers = (now: number): BreakerRow[] => [
 ];
 
 const sampleSources = (now: number): SourceRow[] => [
-  { name: "github", type: "github", active: true, lastEventAt: now - 62 * minute, events: 1 },
-  { name: "stripe", type: "stripe", active: true, lastEventAt: now - 2 * minute, events: 2 },
-  { name: "forms", type: "custom", active: false, lastEventAt: null, events: 0 },
+  {
+    name: "github",
+    type: "github",
+    active: true,
+    lastEventAt: now - 62 * minute,
+    events: 1,
+    lastSecret: null,
+  },
+  {
+    name: "stripe",
+    type: "stripe",
+    active: true,
+    lastEventAt: now - 2 * minute,
+    events: 2,
+    lastSecret: { index: 1, at: now - 2 * minute },
+  },
+  { name: "forms", type: "custom", active: false, lastEventAt: null, events: 0, lastSecret: null },
 ];
 
 export const refusingControl: Control = {
