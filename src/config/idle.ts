@@ -96,7 +96,9 @@ function missing(
   const fields = [...new Set(alternatives.flat())].filter((field) => isEmpty(child(part, field)));
   const prefix = (field: string): string => pathKey([...path, field]);
   const names = fields.flatMap((field) => {
-    const below = [...origins.values()].filter(({ path: at }) => pathKey(at.slice(0, path.length + 1)) === prefix(field));
+    const below = [...origins.values()].filter(
+      ({ path: at }) => pathKey(at.slice(0, path.length + 1)) === prefix(field),
+    );
     const unset = below.flatMap((origin) => origin.unset);
     return unset.length > 0 ? unset : below.flatMap((origin) => origin.names);
   });
@@ -141,7 +143,10 @@ export function idleWarnings(
     if (idle.sources.has(name)) continue;
     const lacking = `${quotedList(names)} ${names.length === 1 ? "is" : "are"} not set`;
     warnings.push(
-      yaml.fault(path, `gaps of source ${name} are not healed: ${lacking}; what can't be delivered to it is lost`),
+      yaml.fault(
+        path,
+        `gaps of source ${name} are not healed: ${lacking}; what can't be delivered to it is lost`,
+      ),
     );
   }
   for (const [name, model] of Object.entries(config.models)) {

@@ -20,7 +20,7 @@ import type { Metrics } from "../observability/metrics.ts";
 import { readFeed } from "./expansion.ts";
 import type { ExpansionParts } from "./expansion.ts";
 
-export interface HealingParts extends ExpansionParts {
+export interface HealingParts extends Omit<ExpansionParts, "renewWatch"> {
   readonly inbox: Pick<Inbox, "acceptExpansion" | "acceptHealed">;
   readonly log: Log;
   readonly metrics: Metrics;
