@@ -1,6 +1,4 @@
 /** Addresses and networks as text: `192.0.2.7`, `10.0.0.0/8`, `2001:db8::/32`. */
-import { isIP } from "node:net";
-
 export interface Network {
   readonly address: string;
   /** Length of the prefix. */
@@ -8,17 +6,26 @@ export interface Network {
   readonly family: "ipv4" | "ipv6";
 }
 
+const octet = "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
+const ipv4 = new RegExp(`^${octet}(?:\\.${octet}){3}$`);
+
+/** 0 for what is no address; an address with a zone is none here. */
+function ipVersion(text: string): 0 | 4 | 6 {
+  if (ipv4.test(text)) return 4;
+  return /^[\da-f:.]+$/i.test(text) && text.includes(":") && URL.canParse(`http://[${text}]/`) ? 6 : 0;
+}
+
 /** Null when it is no address and no CIDR range. */
 export function parseNetwork(text: string): Network | null {
   const [address = "", prefix, ...rest] = text.split("/");
-  const version = isIP(address);
+  const version = ipVersion(address);
   if (version === 0 || rest.length > 0 || address.includes("%")) return null;
   const most = version === 4 ? 32 : 128;
   const bits = prefix === undefined ? most : /^\d{1,3}$/.test(prefix) ? Number(prefix) : -1;
   if (bits < 0 || bits > most) return null;
   // A dual-stack socket shows 192.0.2.7 as ::ffff:192.0.2.7, and both must mean the same.
   const plain = plainAddress(address);
-  if (version === 6 && isIP(plain) === 4 && bits >= 96)
+  if (version === 6 && ipVersion(plain) === 4 && bits >= 96)
     return { address: plain, bits: bits - 96, family: "ipv4" };
   return { address, bits, family: version === 4 ? "ipv4" : "ipv6" };
 }
@@ -31,8 +38,8 @@ export function plainAddress(text: string): string {
     text
   ).replace(/%.*$/, "");
   const [, tail = ""] = /^(?:0{1,4}:){0,5}:{0,2}ffff:([\da-f.:]+)$/i.exec(bare) ?? [];
-  if (tail === "" || isIP(bare) !== 6) return bare;
-  if (isIP(tail) === 4) return tail;
+  if (tail === "" || ipVersion(bare) !== 6) return bare;
+  if (ipVersion(tail) === 4) return tail;
   const [high, low, ...more] = tail.split(":").map((group) => Number.parseInt(group, 16));
   const whole = /^[\da-f]{1,4}:[\da-f]{1,4}$/i.test(tail) && high !== undefined && low !== undefined;
   return whole && more.length === 0 ? [high >> 8, high & 255, low >> 8, low & 255].join(".") : bare;
