@@ -117,9 +117,9 @@ export function signSlack(options: {
 function slackBody(payload: unknown, form: "interaction" | "command" | undefined): string {
   if (form === "interaction") return new URLSearchParams({ payload: bodyOf(payload) }).toString();
   if (form !== "command" || typeof payload === "string") return bodyOf(payload);
-  return new URLSearchParams(
-    Object.entries(payload ?? {}).map(([field, value]) => [field, String(value)]),
-  ).toString();
+  const fields = new URLSearchParams();
+  for (const [field, value] of Object.entries(payload ?? {})) fields.set(field, String(value));
+  return fields.toString();
 }
 
 /**
