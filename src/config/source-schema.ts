@@ -64,7 +64,7 @@ const sourceTypes = {
       "Google credentials that may read the mailbox, as ${NAME}. Unset: inactive.",
     ),
     topic: optionalText.describe(
-      "Pub/Sub topic to renew the mailbox's watch with: projects/NAME/topics/NAME.",
+      "Pub/Sub topic that Gmail is told to notify, renewed daily: projects/NAME/topics/NAME. Unset: the watch is yours to renew.",
     ),
     baseUrl,
     keySetUrl: optionalUrl.describe(

@@ -183,7 +183,10 @@ export function createIngest(options: IngestOptions): Ingest {
     const raw = rawRequest(request, body, receivedAt, addresses.of(request));
     const handshake = source.handshake?.(raw);
     if (handshake) return { answer: handshake, result: "handshake" };
+    if (raw.method !== "POST") throw postOnly();
     const verified = await source.verify(raw);
+    if (verified.foreign)
+      metrics.eventsReceived.inc({ source: source.name, result: "foreign" }, verified.foreign);
     const challenge = source.challenge?.(raw);
     if (challenge) return { answer: challenge, result: "handshake" };
     const events = await identify(source, raw, verified);
@@ -192,9 +195,8 @@ export function createIngest(options: IngestOptions): Ingest {
   }
 
   function admit(source: Source, door: Door, request: IncomingMessage): void {
-    if (request.method !== "POST") {
-      throw new Rejection(405, "method_not_allowed", "webhooks are sent with POST");
-    }
+    // A handshake may come by GET; what comes so and is none is refused once it has been looked at.
+    if (request.method !== "POST" && !(request.method === "GET" && source.handshake)) throw postOnly();
     if (!source.active) {
       throw new Rejection(
         503,
@@ -325,6 +327,8 @@ function pathOf(url: string): string {
   const query = url.indexOf("?");
   return query < 0 ? url : url.slice(0, query);
 }
+
+const postOnly = (): Rejection => new Rejection(405, "method_not_allowed", "webhooks are sent with POST");
 
 function known(source: Source | undefined): Source {
   if (source) return source;

@@ -19,8 +19,8 @@ interface GmailAdded {
 /** All throw ServiceError. */
 export interface GmailApi {
   profile(signal: AbortSignal): Promise<{ emailAddress: string; historyId: string }>;
-  /** Asks for (or renews) notifications, which lapse after seven days; gives where the mailbox stands. */
-  watch(topic: string, signal: AbortSignal): Promise<string>;
+  /** Asks for (or renews) notifications; gives when they lapse, in milliseconds since the epoch: after seven days. */
+  watch(topic: string, signal: AbortSignal): Promise<number>;
   /** Null when `start` is too old for Gmail to know. */
   history(start: string, pageToken: string | null, signal: AbortSignal): Promise<GmailHistoryPage | null>;
   /** Ids of the newest messages that match, newest first, and whether there are more. */
@@ -50,10 +50,10 @@ export function gmailApi(options: GmailApiOptions): GmailApi {
     },
     async watch(topic, signal) {
       const body = { topicName: topic, labelIds: unwatchedLabels, labelFilterBehavior: "exclude" };
-      return historyIdOf(
-        service,
-        found(service, "Gmail's watch", await call("POST", "watch", {}, signal, body)),
-      );
+      const json = found(service, "Gmail's watch", await call("POST", "watch", {}, signal, body));
+      const expiresAt = Number(json["expiration"]);
+      if (Number.isSafeInteger(expiresAt) && expiresAt > 0) return expiresAt;
+      throw new ServiceError(service, "unavailable", "Gmail answered a watch without its `expiration`");
     },
     async history(start, pageToken, signal) {
       const query = {

@@ -14,12 +14,13 @@ export interface ExpansionParts {
   readonly state: State;
   readonly guard: ServiceGuard;
   readonly clock: Clock;
+}
+export interface ExpansionRunParts extends ExpansionParts {
   /** Renews what makes a source notify us. Throws as reading does. */
   readonly renewWatch: (source: string, signal: AbortSignal) => Promise<void>;
 }
-type FeedParts = Omit<ExpansionParts, "renewWatch">;
 
-export async function expand(parts: ExpansionParts, claim: Claim, signal: AbortSignal): Promise<Verdict> {
+export async function expand(parts: ExpansionRunParts, claim: Claim, signal: AbortSignal): Promise<Verdict> {
   const name = claim.event.source;
   const notice = parts.sources().get(name)?.notices?.[claim.event.type];
   if (notice === "renew") await parts.renewWatch(name, signal);
@@ -35,7 +36,7 @@ export async function expand(parts: ExpansionParts, claim: Claim, signal: AbortS
  * window is read once more after that, for what the feed may have passed over.
  */
 export async function readFeed(
-  parts: FeedParts,
+  parts: ExpansionParts,
   name: string,
   signal: AbortSignal,
   again = false,
@@ -43,23 +44,28 @@ export async function readFeed(
   const limit = deadline(parts.clock, expansionMs, signal);
   const total = { read: 0, fresh: 0, rescanned: false };
   try {
-    while (await readPart(parts, name, limit.signal, total));
-    if (again && (await readPart(parts, name, limit.signal, total, true)))
-      while (await readPart(parts, name, limit.signal, total));
+    const read = (afresh: boolean) => readPart(parts, name, limit.signal, total, afresh);
+    while ((await read(false)) !== "end");
+    let part: Part = again ? "raced" : "end";
+    while (part === "raced") part = await read(true);
+    while (part !== "end") part = await read(false);
     return total;
   } finally {
     limit.done();
   }
 }
 
-/** Reads from the stored cursor, and stores the items and the moved cursor together. True when there is more. */
+/** end: nothing behind it. more: there is. raced: someone else stored the same part first, so nothing was stored. */
+type Part = "end" | "more" | "raced";
+
+/** Reads from the stored cursor, and stores the items and the moved cursor together. */
 async function readPart(
-  { sources, state, guard, inbox }: FeedParts,
+  { sources, state, guard, inbox }: ExpansionParts,
   name: string,
   signal: AbortSignal,
   total: { read: number; fresh: number; rescanned: boolean },
-  again = false,
-): Promise<boolean> {
+  again: boolean,
+): Promise<Part> {
   const source = sources().get(name);
   const cursor = await state.get("cursor", name);
   const from = typeof cursor?.value === "string" ? cursor.value : null;
@@ -72,11 +78,10 @@ async function readPart(
   } catch (error) {
     const moved = ((await state.get("cursor", name))?.version ?? 0) !== expected;
     if (!(error instanceof JournalUnavailable) || !moved) throw error;
-    // Someone else read the same part and stored it: go on from where they are.
-    return true;
+    return "raced";
   }
   total.read += accepted.length;
   total.fresh += accepted.filter((item) => !item.duplicate).length;
   total.rescanned ||= part.rescanned;
-  return part.more === true;
+  return part.more === true ? "more" : "end";
 }
