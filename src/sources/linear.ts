@@ -25,7 +25,7 @@ export function linear({ name, secrets }: LinearOptions): Source {
     type: "linear",
     active: keys.length > 0,
     maxBodyBytes,
-    keptHeaders: ["content-type", "user-agent", "linear-delivery", "linear-event", "linear-timestamp"],
+    keptHeaders: ["content-type", "user-agent", "linear-delivery", "linear-event"],
     verify: (request) => {
       const secretIndex = matchLinearSignature(request, keys);
       requireFreshBody(request);
@@ -62,21 +62,23 @@ function matchLinearSignature(
 
 /**
  * The signed time is inside the body, so the body is read once it is known to be Linear's. A body that can't be read
- * passes here: it will never be an event, and is kept for a person to look at. Throws Rejection 401.
+ * passes here: it will never be an event, and is kept for a person to look at. The Linear-Timestamp header is not looked
+ * at, as Linear's own SDK does not any more: it is not signed, so whoever replays a request may set it.
+ * Throws Rejection 401.
  */
-function requireFreshBody({ headers, body, receivedAt }: RawRequest): void {
+function requireFreshBody({ body, receivedAt }: RawRequest): void {
   let payload: JsonObject;
   try {
     payload = parseObject(body);
   } catch {
     return;
   }
-  const sentAt = timestampOf(payload) ?? headerTime(headers["linear-timestamp"]);
+  const sentAt = timestampOf(payload);
   if (sentAt === null) {
     throw new Rejection(
       401,
       "timestamp_missing",
-      "the body's `webhookTimestamp` is missing or no time in milliseconds, and so is the Linear-Timestamp header",
+      "the body's `webhookTimestamp` is missing or no time in milliseconds; Linear puts it into every attempt",
     );
   }
   requireFresh(sentAt, receivedAt, toleranceMs);
@@ -84,10 +86,6 @@ function requireFreshBody({ headers, body, receivedAt }: RawRequest): void {
 
 const timestampOf = ({ webhookTimestamp: at }: JsonObject): number | null =>
   typeof at === "number" && Number.isSafeInteger(at) && at > 0 ? at : null;
-
-/** Not signed: it only stands in for a body that has no time; a replay of one is known by the body's hash. */
-const headerTime = (text: string | undefined): number | null =>
-  text !== undefined && /^\d{13}$/.test(text) ? Number(text) : null;
 
 function identify({ headers, body }: RawRequest): Identified[] {
   const delivery = requiredId(headers["linear-delivery"], "the Linear-Delivery header");
