@@ -153,7 +153,7 @@ function clickOf(payload: JsonObject): { id: string; at: number | null } | null 
   const container = objectAt(payload, "container");
   const place = container?.["message_ts"] ?? container?.["view_id"];
   const { action_id: actionId, action_ts: actionTs } = action;
-  if (![place, actionId, actionTs].every(isId)) return null;
+  if (!isId(place) || !isId(actionId) || !isId(actionTs)) return null;
   const id = `${place}:${actionId}:${actionTs}`;
   const at = Math.floor(Number(actionTs) * 1000);
   return isId(id) ? { id, at: Number.isSafeInteger(at) && at > 0 ? at : null } : null;

@@ -107,7 +107,7 @@ function matchSignature(request: RawRequest, keys: Keys): number {
       401,
       "signature_mismatch",
       "no signature in Webhook-Signature fits the id, the time and the body under a configured secret; " +
-        "use the secret (whsec_…) or public key (whpk_…) of exactly this endpoint, and let nothing change the body",
+        "use the secret or public key of exactly this endpoint, and let nothing on the way change the body",
     );
   }
   requireFresh(Number(timestamp) * 1000, receivedAt, toleranceMs);

@@ -1,4 +1,3 @@
-import "@shopify/shopify-api/adapters/web-api";
 import { createHmac } from "node:crypto";
 import { ApiVersion, shopifyApi } from "@shopify/shopify-api";
 import { HashFormat, createSHA256HMAC } from "@shopify/shopify-api/runtime";
@@ -78,14 +77,16 @@ describe("the X-Shopify-Hmac-Sha256 header", () => {
   it("has one last character for its bytes", () => {
     const digest = sign(body);
     const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const same = [...alphabet].filter((last) =>
-      Buffer.from(`${digest.slice(0, 42)}${last}=`, "base64").equals(Buffer.from(digest, "base64")),
-    );
+    const same = alphabet
+      .split("")
+      .filter((last) =>
+        Buffer.from(`${digest.slice(0, 42)}${last}=`, "base64").equals(Buffer.from(digest, "base64")),
+      );
     expect(same.length).toBeGreaterThan(1);
     const accepted = same.filter((last) => {
       try {
-        source.verify(request(body, { "x-shopify-hmac-sha256": `${digest.slice(0, 42)}${last}=` }));
-        return true;
+        const sent = request(body, { "x-shopify-hmac-sha256": `${digest.slice(0, 42)}${last}=` });
+        return source.verify(sent) !== undefined;
       } catch {
         return false;
       }
@@ -165,6 +166,9 @@ describe("a Shopify event", () => {
   });
 });
 
+// Without an adapter it does not start; this one speaks Request, which Node has.
+await import("@shopify/shopify-api/adapters/web-api");
+
 describe("Shopify's own library", () => {
   const { webhooks } = shopifyApi({
     apiKey: "key",
@@ -180,9 +184,8 @@ describe("Shopify's own library", () => {
   };
   const accepts = (text: string, headers: Readonly<Record<string, string>>) => {
     try {
-      source.verify(rawRequest(headers, text, now));
-      source.identify(rawRequest(headers, text, now));
-      return true;
+      const sent = rawRequest(headers, text, now);
+      return source.verify(sent) !== undefined && source.identify(sent).length === 1;
     } catch {
       return false;
     }
