@@ -15,6 +15,7 @@ import type { InForce, SettingsOptions } from "./in-force.ts";
 import { createInbox } from "./inbox/accept.ts";
 import { openSqliteJournal } from "./journal/sqlite.ts";
 import type { SqliteJournal } from "./journal/sqlite.ts";
+import { createVault } from "./journal/vault.ts";
 import { createAlerts } from "./observability/alerts.ts";
 import type { Alerts } from "./observability/alerts.ts";
 import { createLog } from "./observability/log.ts";
@@ -32,6 +33,7 @@ import { createIds } from "./resilience/ids.ts";
 import { replay } from "./worker/replay.ts";
 import { createReview } from "./worker/review.ts";
 import { lastAlive, startSweeper } from "./worker/sweeper.ts";
+import { startSilenceAlarm } from "./worker/silence.ts";
 import { createWatches, heldWatch } from "./worker/watches.ts";
 import { createWorker } from "./worker/worker.ts";
 
@@ -83,7 +85,11 @@ export async function startApp(options: AppOptions): Promise<App> {
   const log = options.log ?? createLog(options.environment.logLevel);
   const metrics = createMetrics();
   const dataDir = resolve(options.cwd, options.dataDir ?? options.environment.dataDir);
-  const store = openSqliteJournal({ folder: dataDir, clock });
+  const store = openSqliteJournal({
+    folder: dataDir,
+    clock,
+    vault: createVault(options.environment.encryptionKeys),
+  });
   let inForce: InForce;
   const alerts = createAlerts({
     settings: () => inForce.settings.loaded.config.alerts,

@@ -3,9 +3,11 @@ import type { Delivery } from "../domain/event.ts";
 import { sha256 } from "../domain/json.ts";
 import { JournalUnavailable } from "../domain/errors.ts";
 import type { AcceptRequest, Acceptance, AcceptedItem } from "../domain/ports.ts";
+import { expansionAgent } from "../domain/run.ts";
 import { insertRuns, nextGeneration } from "./runs.ts";
 import { putState } from "./state.ts";
 import { integer, integerOrNull, text } from "./rows.ts";
+import { place } from "./vault.ts";
 import type { Transaction } from "./writer.ts";
 
 /** Rises to at least 400 days of keys: they are never erased with the content. */
@@ -17,12 +19,15 @@ export function accept(tx: Transaction, request: AcceptRequest): AcceptedItem[] 
   if (cursor && !putState(tx, "cursor", cursor.key, cursor.value, cursor.expected)) {
     throw new JournalUnavailable(`the cursor of ${cursor.key} was moved by someone else`);
   }
-  return request.items.map((item) => {
+  const announced = new Set<string>();
+  return request.items.map((given) => {
+    const item = withoutRepeatedReading(given, announced);
     const known = firstCopy(tx, item);
     const accepted: AcceptedItem =
       known === null
         ? { event: item.event.id, duplicate: false, runs: store(tx, item) }
         : { event: known, duplicate: true, runs: tryAgain(tx, known, item) };
+    if (accepted.runs.length > 0) announced.add(announcementOf(item));
     const isNews = !accepted.duplicate || accepted.runs.length > 0;
     if (delivery && (isNews || request.newsOnly !== true)) {
       insertDelivery(tx, {
@@ -34,6 +39,14 @@ export function accept(tx: Transaction, request: AcceptRequest): AcceptedItem[] 
     }
     return accepted;
   });
+}
+
+const announcementOf = ({ event }: Acceptance): string => `${event.source} ${event.type}`;
+
+/** Several notifications of one kind in a request are read by one run, that of the first of them that is new. */
+function withoutRepeatedReading(item: Acceptance, announced: ReadonlySet<string>): Acceptance {
+  if (!announced.has(announcementOf(item))) return item;
+  return { ...item, runs: item.runs.filter((run) => run.agent !== expansionAgent) };
 }
 
 export function keepMalformed(
@@ -114,9 +127,9 @@ function store(tx: Transaction, { event, dedupeKeys, runs }: Acceptance): string
     event.occurredAt,
     event.status,
     sha256(event.body),
-    JSON.stringify(event.headers),
+    tx.db.vault.sealText(JSON.stringify(event.headers), place.eventHeaders(event.id)),
     JSON.stringify(event.faults),
-    event.body,
+    tx.db.vault.sealBytes(event.body, place.eventBody(event.id)),
   );
   tx.changed("event", event.id);
   return insertRuns(tx, event.id, event.occurredAt ?? event.receivedAt, 0, runs);
@@ -134,6 +147,6 @@ function insertDelivery(tx: Transaction, delivery: Delivery, body: Uint8Array | 
     delivery.remoteAddress,
     delivery.secretIndex,
     delivery.reason,
-    body,
+    body && tx.db.vault.sealBytes(body, place.deliveryBody(delivery.id)),
   );
 }

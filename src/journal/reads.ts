@@ -97,7 +97,7 @@ function withRuns(db: Connection, rows: readonly Row[]): EventSummary[] {
   const runs =
     ids.length > 0 ? db.all(`SELECT * FROM runs WHERE event IN (${marks(ids)}) ORDER BY id`, ...ids) : [];
   return rows.map((row) => ({
-    ...eventFrom(row),
+    ...eventFrom(row, db.vault),
     runs: runs
       .filter((run) => text(run, "event") === text(row, "id"))
       .map((run) => ({
@@ -163,8 +163,8 @@ export function createReads(connection: () => Connection, clock: Clock): Reads {
       const row = db.get("SELECT * FROM events WHERE id = ?", id);
       if (!row) return null;
       return {
-        ...eventFrom(row),
-        body: bodyFrom(row),
+        ...eventFrom(row, db.vault),
+        body: bodyFrom(row, db.vault),
         deliveries: db.all("SELECT * FROM deliveries WHERE event = ? ORDER BY rowid", id).map(deliveryFrom),
         runs: db.all("SELECT * FROM runs WHERE event = ? ORDER BY id", id).map(runFrom),
       };
@@ -175,8 +175,10 @@ export function createReads(connection: () => Connection, clock: Clock): Reads {
       const row = db.get("SELECT * FROM runs WHERE id = ?", id);
       return row ? { run: runFrom(row), steps: stepsOf(db, id), actions: actionsOf(db, id) } : null;
     },
-    actions: async (query): Promise<Page<Action>> =>
-      mapped(page(connection(), lists.actions, query), actionFrom),
+    actions: async (query): Promise<Page<Action>> => {
+      const db = connection();
+      return mapped(page(db, lists.actions, query), (row) => actionFrom(row, db.vault));
+    },
     action: async (id) => actionById(connection(), id),
     overview: async () => overview(connection(), clock.now()),
     sourceActivity: async () => sourceActivity(connection()),
