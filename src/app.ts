@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import type { Environment } from "./config/environment.ts";
 import type { Fault } from "./config/faults.ts";
 import { watchConfig } from "./config/reload.ts";
+import { Conflict } from "./domain/errors.ts";
 import { createGithubAddresses, wantsGithubAddresses } from "./github-addresses.ts";
 import { everyHour, showSecretAges } from "./hourly.ts";
 import { healGaps } from "./gaps.ts";
@@ -32,6 +33,7 @@ import type { Guard } from "./resilience/guard.ts";
 import { createIds } from "./resilience/ids.ts";
 import { replay } from "./worker/replay.ts";
 import { createReview } from "./worker/review.ts";
+import type { Healing } from "./worker/healing.ts";
 import { lastAlive, startSweeper } from "./worker/sweeper.ts";
 import { startSilenceAlarm } from "./worker/silence.ts";
 import { createWatches, heldWatch } from "./worker/watches.ts";
@@ -191,11 +193,16 @@ async function startParts(
     onNetworks: (networks) => current().addresses.replace("github", networks),
   });
   await github.apply();
+  let healing: Healing | null = null;
   const admin = createAdmin({
     reads,
     changes,
     control: {
       ...createReview(journal, reads, queue),
+      heal: async (source, since) => {
+        if (!healing) throw new Conflict("wrong_state", "the service is still starting; try again");
+        return healing.heal(source, since);
+      },
       replay: (filter, dryRun) =>
         replay(
           { journal, reads, queue, runsFor: inbox.runsFor, expansionOf: inbox.expansionOf },
@@ -206,14 +213,16 @@ async function startParts(
     breakers: () => guard.list(),
     sources: async () => {
       const activity = new Map((await reads.sourceActivity()).map((row) => [row.source, row]));
-      return [...current().sources.values()].map(({ name, type, active }) => ({
+      const rows = [...current().sources.values()].map(async ({ name, type, active }) => ({
         name,
         type,
         active,
         events: activity.get(name)?.events ?? 0,
         lastEventAt: activity.get(name)?.lastEventAt ?? null,
         lastSecret: activity.get(name)?.lastSecret ?? null,
+        healedUntil: (await healing?.healedUntil(name)) ?? null,
       }));
+      return Promise.all(rows);
     },
     metrics,
     ready: () => readiness(parts, configFaults),
@@ -230,7 +239,8 @@ async function startParts(
   const ingestPort = (await ingest.listen({ host: server.host, port: server.port })).port;
   watches.start();
   worker.start(current().settings.loaded.config.worker.concurrency);
-  const healing = healGaps({ ...parts, state, inbox, aliveBefore, owner: randomUUID() }, current);
+  const healer = healGaps({ ...parts, state, inbox, aliveBefore, owner: randomUUID() }, current);
+  healing = healer;
   const sweeper = startSweeper({
     ...parts,
     journal,
@@ -276,7 +286,7 @@ async function startParts(
       await watches.stop();
       await hourly.stop();
       await watch.close();
-      await healing.stop();
+      await healer.stop();
       await ingest.close(graceMs);
       await worker.stop(graceMs);
       await sweeper.stop();

@@ -25,6 +25,8 @@ export interface SourceRow {
   readonly events: number;
   /** Which secret signed last, 0 = first. */
   readonly lastSecret: { readonly index: number; readonly at: number } | null;
+  /** Up to when nothing that it sent is missing; milliseconds since the epoch, null when its gaps are not healed. */
+  readonly healedUntil: number | null;
 }
 
 const iso = (at: number): string => new Date(at).toISOString();
@@ -193,6 +195,7 @@ export const sourceRow = (source: SourceRow) => ({
   lastEventAt: isoOrNull(source.lastEventAt),
   events: source.events,
   lastSecret: source.lastSecret && { index: source.lastSecret.index, at: iso(source.lastSecret.at) },
+  healedUntil: isoOrNull(source.healedUntil),
 });
 
 const sum = (counts: Readonly<Record<string, number>>) =>

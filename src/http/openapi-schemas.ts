@@ -148,6 +148,7 @@ export const openapiSchemas = {
     lastEventAt: timeOrNull,
     events: count,
     lastSecret: orNull(object({ index: count, at: time })),
+    healedUntil: timeOrNull,
   }),
   Overview: object({
     version: text,
@@ -189,5 +190,6 @@ export const openapiSchemas = {
       dryRun: { type: "boolean", default: false },
     },
   },
+  Healed: object({ healed: count, restarted: count, more: { type: "boolean" } }),
   Replay: object({ count, events: count, runs: list(text), dryRun: { type: "boolean" } }),
 };

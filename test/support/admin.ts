@@ -228,6 +228,7 @@ const sampleSources = (now: number): SourceRow[] => [
     lastEventAt: now - 62 * minute,
     events: 1,
     lastSecret: null,
+    healedUntil: now - 3 * minute,
   },
   {
     name: "stripe",
@@ -236,14 +237,24 @@ const sampleSources = (now: number): SourceRow[] => [
     lastEventAt: now - 2 * minute,
     events: 2,
     lastSecret: { index: 1, at: now - 2 * minute },
+    healedUntil: null,
   },
-  { name: "forms", type: "custom", active: false, lastEventAt: null, events: 0, lastSecret: null },
+  {
+    name: "forms",
+    type: "custom",
+    active: false,
+    lastEventAt: null,
+    events: 0,
+    lastSecret: null,
+    healedUntil: null,
+  },
 ];
 
 export const refusingControl: Control = {
   approve: () => Promise.reject(new Error("not expected here")),
   reject: () => Promise.reject(new Error("not expected here")),
   cancelRun: () => Promise.reject(new Error("not expected here")),
+  heal: () => Promise.reject(new Error("not expected here")),
   replay: () => Promise.reject(new Error("not expected here")),
 };
 
