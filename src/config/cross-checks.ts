@@ -25,6 +25,7 @@ export function crossChecks(context: CrossCheckContext): Fault[] {
     ...routeFaults(context),
     ...sourceFaults(context),
     ...allowFromFaults(context),
+    ...hubspotFaults(context),
     ...destinationFaults(context),
     ...alertFaults(context),
     ...portFaults(context),
@@ -129,6 +130,22 @@ function sourceFaults({ value, yaml, origins }: CrossCheckContext): Fault[] {
       );
   }
   return faults;
+}
+
+/** HubSpot signs the address that it sends to: without it, an active source would refuse everything. */
+function hubspotFaults({ value, yaml }: CrossCheckContext): Fault[] {
+  if (valueAt(value, ["server", "publicUrl"])) return [];
+  const sources = child(value, "sources");
+  return keysOf(sources).flatMap((name) => {
+    const source = child(sources, name);
+    const set = itemsOf(child(source, "secrets")).some((entry) => child(entry, "value") ?? entry);
+    if (child(source, "type") !== "hubspot" || child(source, "url") || !set) return [];
+    return [
+      yaml.fault(["sources", name], "`url` is missing: HubSpot signs the address that it sends to", {
+        fix: "Set server.publicUrl, or this source's `url`, to the address as it stands in your app.",
+      }),
+    ];
+  });
 }
 
 /** An entry that is nothing we know would let nobody in. */
