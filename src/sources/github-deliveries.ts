@@ -176,7 +176,8 @@ function hookPath(service: string, hook: string): string {
 
 function appKey(service: string, pem: string): KeyObject {
   try {
-    return createPrivateKey(pem);
+    // A key often reaches the environment on one line.
+    return createPrivateKey(pem.replaceAll("\\n", "\n"));
   } catch {
     // The parser's message is of no use to people, and its input is a secret.
     throw new ServiceError(service, "unauthorized", "`healing.privateKey` is no private key in PEM form");

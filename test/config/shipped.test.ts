@@ -88,7 +88,11 @@ describe("the configuration that comes with Signalbox", () => {
     const { warnings, idle, config } = await shipped(complete);
     expect(warnings).toEqual([]);
     expect([idle.sources.size, idle.destinations.size, idle.models.size]).toEqual([0, 0, 0]);
-    expect(config.sources["stripe"]).toEqual({ type: "stripe", secrets: ["a", ""] });
+    expect(config.sources["stripe"]).toEqual({
+      type: "stripe",
+      secrets: ["a", ""],
+      healing: { apiKey: "h", baseUrl: undefined },
+    });
     expect(config.sources["inbox"]).toMatchObject({ audience: "https://hooks.acme.example/webhooks/inbox" });
     expect(config.models["fallback"]).toMatchObject({
       apiKey: "d",
@@ -107,7 +111,7 @@ describe("the configuration that comes with Signalbox", () => {
   it("names every default that it shows as the program has it", async () => {
     const { config } = await shipped({});
     const bare = await loadBare();
-    for (const section of ["worker", "breakers", "limits", "retention"] as const)
+    for (const section of ["worker", "breakers", "limits", "retention", "healing"] as const)
       expect(config[section]).toEqual(bare[section]);
     expect(config.alerts.on).toEqual(bare.alerts.on);
     expect({ ...config.server, publicUrl: "" }).toEqual(bare.server);

@@ -364,6 +364,24 @@ describe("after a downtime", () => {
 });
 
 describe("healing", () => {
+  it("takes the App's key on one line, and refuses one that is none in words that do not show it", async () => {
+    await ranBefore();
+    deliver(1, 500);
+    const up = await service({ githubHealing: { privateKey: privateKey.replaceAll("\n", "\\n") } });
+    await up.healed("github");
+    expect(await up.ids("github")).toEqual(["guid-1"]);
+    await up.stop();
+    const wrong = await service({ githubHealing: { privateKey: "geheim" } });
+    const refusal: unknown = await vi.waitFor(async () => {
+      const error = await wrong.healing.heal("github").catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ kind: "unauthorized" });
+      return error;
+    });
+    expect(String(refusal)).toContain("no private key in PEM form");
+    expect(String(refusal)).not.toContain("geheim");
+    await wrong.stop();
+  });
+
   it("fetches nothing at a first start: what was before was never ours", async () => {
     cancelled("evt_before");
     deliver(1, 500);
