@@ -7,6 +7,7 @@ import { scenario } from "../sandbox/scenario.ts";
 import { event as stripeEvent, subscription } from "../sandbox/stripe-shapes.ts";
 import { customExample, hubspotExamples, linearExamples, zendeskExamples } from "./example-tickets.ts";
 import type { Build } from "./example-tickets.ts";
+import { shopifyExamples, slackExamples, standardExamples } from "./example-orders.ts";
 
 export interface Example {
   /** What the header with the event's name says; null where the type is in the body. */
@@ -93,6 +94,9 @@ const examples: Readonly<Record<string, Readonly<Record<string, Build>>>> = {
   hubspot: hubspotExamples,
   zendesk: zendeskExamples,
   linear: linearExamples,
+  shopify: shopifyExamples,
+  slack: slackExamples,
+  "standard-webhooks": standardExamples,
 };
 
 /** Of a source's type: the event types there are examples of. */
@@ -116,6 +120,10 @@ export function exampleEvent(
   return { event: eventInHeader(source.type, type), body: JSON.stringify(build(now, id)) };
 }
 
-/** GitHub and Linear name the event in a header, and what was done in the body. */
+/** GitHub and Linear name the event in a header, and what was done in the body; Shopify's topic is a header. */
 const eventInHeader = (sourceType: string, type: string): string | null =>
-  ["github", "linear"].includes(sourceType) ? (type.split(".")[0] ?? type) : null;
+  sourceType === "shopify"
+    ? type
+    : ["github", "linear"].includes(sourceType)
+      ? (type.split(".")[0] ?? type)
+      : null;

@@ -76,7 +76,13 @@ function signable(name: string, source: SourceConfig): Pick<ActiveSource, "confi
       hint: "Send a mail to the mailbox, or watch one come in with `signalbox demo`.",
     });
   }
-  const secret = currentSecret(source.secrets, systemClock.now());
+  const now = systemClock.now();
+  const secret = currentSecret(source.secrets.filter(canSign), now);
+  if (secret === null && currentSecret(source.secrets, now) !== null) {
+    throw new Failure(`an event for ${name} can't be signed here: only its sender holds the private key`, {
+      hint: "Add a shared secret (whsec_…) of your own to the source's secrets, to test with.",
+    });
+  }
   if (secret === null) {
     throw new Failure(`the source ${name} is inactive: none of its secrets is set and unexpired`, {
       hint: "Set its secret in the environment, for the service and for this command.",
@@ -84,6 +90,10 @@ function signable(name: string, source: SourceConfig): Pick<ActiveSource, "confi
   }
   return { config: source, secret };
 }
+
+/** A public key only verifies. */
+const canSign = (entry: string | { readonly value: string }): boolean =>
+  !(typeof entry === "string" ? entry : entry.value).startsWith("whpk_");
 
 function readBody(context: Context, file: string): string {
   const bytes = readBytes(context, file);
@@ -149,6 +159,8 @@ interface Answer {
 
 function report(terminal: Context["terminal"], status: number, text: string): void {
   let answer: Answer = {};
+  // What the provider wants to read after a submitted dialog.
+  if (status === 200 && text === "") text = "{}";
   try {
     answer = JSON.parse(text) as Answer;
   } catch {

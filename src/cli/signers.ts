@@ -5,6 +5,9 @@ import {
   signGithub,
   signHubspot,
   signLinear,
+  signShopify,
+  signSlack,
+  signStandardWebhooks,
   signStripe,
   signZendesk,
 } from "../sandbox/senders.ts";
@@ -57,6 +60,23 @@ export function sign(source: SignableSource, outgoing: Outgoing): Signed {
         payload: sentNow(body, now),
         ...(id === undefined ? {} : { delivery: id }),
       });
+    case "shopify":
+      return signShopify({
+        secret,
+        topic: event,
+        payload: body,
+        triggeredAt: new Date(now).toISOString(),
+        ...(id === undefined ? {} : { webhookId: id }),
+      });
+    case "slack":
+      return signSlack({ secret, timestamp: seconds, ...slackBody(body) });
+    case "standard-webhooks":
+      return signStandardWebhooks({
+        secret,
+        payload: body,
+        timestamp: seconds,
+        ...(id === undefined ? {} : { id }),
+      });
     case "custom":
       return signCustom({
         secret,
@@ -71,7 +91,7 @@ export function sign(source: SignableSource, outgoing: Outgoing): Signed {
 
 /** Elsewhere the id is in the signed body, if there is one. */
 export const hasIdHeader = ({ type }: SignableSource): boolean =>
-  ["github", "zendesk", "linear", "custom"].includes(type);
+  ["github", "zendesk", "linear", "shopify", "standard-webhooks", "custom"].includes(type);
 
 /** What the header with the event's name is to say; null where there is none. Throws a usage Failure. */
 export function headerEvent(source: SignableSource, body: string, given: string | undefined): string | null {
@@ -80,6 +100,12 @@ export function headerEvent(source: SignableSource, body: string, given: string 
       return given ?? githubEvent(body);
     case "linear":
       return given ?? linearEvent(body);
+    case "shopify":
+      if (given !== undefined) return given;
+      throw usage(
+        "Shopify names the topic in a header",
+        "Say it with --event, such as --event orders/create.",
+      );
     case "custom":
       return source.typeHeader === undefined ? null : (given ?? null);
     default:
@@ -120,6 +146,20 @@ function linearEvent(body: string): string {
     "the body does not show which Linear event it is",
     "Say so with --event, such as --event Issue.",
   );
+}
+
+const interactions =
+  /^(block_actions|block_suggestion|view_submission|view_closed|shortcut|message_action|interactive_message|dialog_submission)$/;
+
+/** Slack sends events as JSON; clicks and slash commands as forms. What is no JSON is taken to be a form already. */
+function slackBody(body: string): { payload: unknown; form?: "interaction" | "command" } {
+  const payload = fieldsOf(body);
+  if (!payload) return { payload: body, form: "command" };
+  const { type } = payload;
+  if (typeof type === "string" && interactions.test(type)) return { payload: body, form: "interaction" };
+  return type === undefined && payload["command"] !== undefined
+    ? { payload, form: "command" }
+    : { payload: body };
 }
 
 /** Linear puts the time of each attempt into the body that it signs: a file's own is long past. */

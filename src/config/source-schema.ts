@@ -22,6 +22,25 @@ const signingSecrets = z
     "Signing secrets, as ${NAME}, or { value, added, expires }. Several while you rotate; empty ones are dropped. None left: inactive.",
   );
 
+/** A shared secret, or the public key of a sender that signs with its private one. Empty is unset. */
+const isStandardKey = (text: string): boolean => {
+  const [, kind, base64 = ""] = /^(whsec_|whpk_|)([A-Za-z0-9+/]+={0,2})$/.exec(text) ?? [];
+  return kind === "whpk_" ? Buffer.from(base64, "base64").length === 32 : base64.length > 1;
+};
+const standardSecrets = signingSecrets.superRefine((entries, context) => {
+  for (const [index, entry] of entries.entries()) {
+    const isText = typeof entry === "string";
+    const value = isText ? entry : entry.value;
+    if (value.trim() === "" || isStandardKey(value)) continue;
+    context.addIssue({
+      code: "custom",
+      path: isText ? [index] : [index, "value"],
+      message:
+        "must be `whsec_` and base64 (a shared secret), or `whpk_` and 32 bytes in base64 (a public key)",
+    });
+  }
+});
+
 /** What every source may ask of its senders beyond their signature. */
 const reception = {
   allowFrom: z
@@ -106,6 +125,25 @@ const sourceTypes = {
     secrets: signingSecrets,
     ...reception,
   }),
+  shopify: z.strictObject({
+    type: z.literal("shopify").describe("Shopify webhooks and Events, of an app or of one shop."),
+    secrets: signingSecrets,
+    ...reception,
+  }),
+  slack: z.strictObject({
+    type: z.literal("slack").describe("A Slack app: events, clicks and dialogs, slash commands."),
+    secrets: signingSecrets,
+    ...reception,
+  }),
+  "standard-webhooks": z.strictObject({
+    type: z
+      .literal("standard-webhooks")
+      .describe("Any sender of Standard Webhooks (webhook-* headers), Svix among them (svix-*)."),
+    secrets: standardSecrets.describe(
+      "Shared secrets (whsec_…) or the sender's public keys (whpk_…, ed25519), as ${NAME}, or { value, added, expires }. Several while you rotate; empty ones are dropped. None left: inactive.",
+    ),
+    ...reception,
+  }),
   custom: z
     .strictObject({
       type: z
@@ -127,6 +165,9 @@ export const sourceCredentials: Readonly<Record<keyof typeof sourceTypes, readon
   hubspot: ["secrets"],
   zendesk: ["secrets"],
   linear: ["secrets"],
+  shopify: ["secrets"],
+  slack: ["secrets"],
+  "standard-webhooks": ["secrets"],
   custom: ["secrets"],
 };
 
@@ -138,6 +179,9 @@ export const source = z.discriminatedUnion("type", [
   sourceTypes.hubspot,
   sourceTypes.zendesk,
   sourceTypes.linear,
+  sourceTypes.shopify,
+  sourceTypes.slack,
+  sourceTypes["standard-webhooks"],
   sourceTypes.custom,
 ]);
 

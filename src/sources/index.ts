@@ -14,6 +14,12 @@ import { linear } from "./linear.ts";
 import type { LinearOptions } from "./linear.ts";
 import { outlook } from "./outlook.ts";
 import type { OutlookOptions } from "./outlook.ts";
+import { shopify } from "./shopify.ts";
+import type { ShopifyOptions } from "./shopify.ts";
+import { slack } from "./slack.ts";
+import type { SlackOptions } from "./slack.ts";
+import { standardWebhooks } from "./standard-webhooks.ts";
+import type { StandardWebhooksOptions } from "./standard-webhooks.ts";
 import { stripe } from "./stripe.ts";
 import type { StripeOptions } from "./stripe.ts";
 import { zendesk } from "./zendesk.ts";
@@ -27,6 +33,9 @@ interface OptionsOf {
   readonly hubspot: HubspotOptions;
   readonly zendesk: ZendeskOptions;
   readonly linear: LinearOptions;
+  readonly shopify: ShopifyOptions;
+  readonly slack: SlackOptions;
+  readonly "standard-webhooks": StandardWebhooksOptions;
   readonly custom: CustomOptions;
 }
 type SourceType = keyof OptionsOf;
@@ -51,6 +60,9 @@ const factories: { readonly [T in SourceType]: (options: OptionsOf[T], deps: Sou
   hubspot,
   zendesk,
   linear,
+  shopify,
+  slack,
+  "standard-webhooks": standardWebhooks,
   custom,
 };
 
