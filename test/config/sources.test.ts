@@ -106,3 +106,39 @@ it.each(["zendesk", "linear"])("a %s source needs its secrets only", async (type
   const text = `version: 1\nsources:\n  one: { type: ${type}, secrets: ["\${SECRET}"] }\n`;
   expect((await good(text, { env })).config.sources["one"]).toEqual({ type, secrets: ["a"] });
 });
+
+describe("a standard-webhooks source", () => {
+  const standard = (secrets: string): string =>
+    `version: 1\nsources:\n  partner: { type: standard-webhooks, secrets: [${secrets}] }\n`;
+  const shared = `whsec_${Buffer.from("a".repeat(24)).toString("base64")}`;
+  const publicKey = `whpk_${Buffer.alloc(32, 1).toString("base64")}`;
+
+  it("takes shared secrets and public keys, dated or not, and drops empty ones", async () => {
+    const { config, idle } = await good(
+      standard('"${A}", "${B}", "${C}", { value: "${D}", expires: 2026-12-31 }'),
+      { env: { A: shared, B: publicKey, C: "", D: shared.replace("whsec_", "") } },
+    );
+    expect(config.sources["partner"]).toMatchObject({ secrets: [shared, publicKey, "", {}] });
+    expect(idle.sources.size).toBe(0);
+    expect((await good(standard('"${UNSET:-}"'))).idle.sources.size).toBe(1);
+  });
+
+  it.each([
+    ["no base64", "whsec_hunter2!"],
+    ["nothing but a prefix", "whsec_"],
+    ["the sender's private key", publicKey.replace("whpk_", "whsk_")],
+    ["a public key of another length", `whpk_${Buffer.alloc(33, 1).toString("base64")}`],
+  ])("can't use %s, and does not show it", async (_, secret) => {
+    for (const entry of ['"${KEY}"', '{ value: "${KEY}" }']) {
+      const faults = await faultsOf(standard(entry), { env: { KEY: secret } });
+      expect(faults.replace(/\s+/g, " ")).toContain("must be `whsec_` and base64");
+      expect(faults).toContain("signalbox.yaml:3:");
+      if (secret !== "whsec_") expect(faults).not.toContain(secret.slice(6));
+    }
+  });
+});
+
+it.each(["shopify", "slack"])("a %s source needs its secrets only", async (type) => {
+  const text = `version: 1\nsources:\n  one: { type: ${type}, secrets: ["\${SECRET}"] }\n`;
+  expect((await good(text, { env })).config.sources["one"]).toEqual({ type, secrets: ["a"] });
+});
