@@ -98,12 +98,12 @@ async function fill(at: string, vault: Vault) {
         run,
         agent: "pr-review",
         name: "post",
-        kind: "slack.post_message",
+        kind: "slack.message",
         subject: event,
         key: actionKey("pr-review", "post", event),
         status: "awaiting_review",
         input,
-        hash: hashJson({ kind: "slack.post_message", input }),
+        hash: hashJson({ kind: "slack.message", input }),
         needs: [],
         ref: null,
         dryRun: false,
@@ -151,7 +151,7 @@ describe("content at rest", () => {
     const at = folder();
     const { store, event, run, action } = await fill(at, createVault([one]));
     const input = { text: `edited ${marked}` };
-    const hash = hashJson({ kind: "slack.post_message", input: content.input });
+    const hash = hashJson({ kind: "slack.message", input: content.input });
     await store.journal.approve(action, hash, input, "me");
     for (const part of [
       marked,
