@@ -213,14 +213,15 @@ async function startParts(
     breakers: () => guard.list(),
     sources: async () => {
       const activity = new Map((await reads.sourceActivity()).map((row) => [row.source, row]));
-      const rows = [...current().sources.values()].map(async ({ name, type, active }) => ({
-        name,
-        type,
-        active,
-        events: activity.get(name)?.events ?? 0,
-        lastEventAt: activity.get(name)?.lastEventAt ?? null,
-        lastSecret: activity.get(name)?.lastSecret ?? null,
-        healedUntil: (await healing?.healedUntil(name)) ?? null,
+      const rows = [...current().sources.values()].map(async (source) => ({
+        name: source.name,
+        type: source.type,
+        active: source.active,
+        events: activity.get(source.name)?.events ?? 0,
+        lastEventAt: activity.get(source.name)?.lastEventAt ?? null,
+        lastSecret: activity.get(source.name)?.lastSecret ?? null,
+        healedUntil: (await healing?.healedUntil(source.name)) ?? null,
+        watch: await watches.view(source),
       }));
       return Promise.all(rows);
     },

@@ -11,7 +11,7 @@ import type { Context } from "./context.ts";
 import { Failure, exitCodes } from "./failure.ts";
 import type { ExitCode } from "./failure.ts";
 import { connect, dataFolder, readServerFile, urlOf } from "./service.ts";
-import type { BreakerRow, List } from "./service.ts";
+import type { BreakerRow, List, SourceRow } from "./service.ts";
 import { settingsOptions } from "./settings.ts";
 import { wrap } from "./terminal.ts";
 import type { Terminal } from "./terminal.ts";
@@ -196,11 +196,38 @@ function tryPort(host: string, port: number): Promise<string | null> {
   });
 }
 
+/** What makes a provider notify us has to be renewed before it lapses, or a mailbox falls silent. */
+function watchFinding({ name, watch }: SourceRow): Finding[] {
+  if (watch === null) return [];
+  const until = watch.expiresAt === null ? "" : ` until ${watch.expiresAt}`;
+  const why = watch.error === null ? "" : `: ${watch.error}`;
+  const check = "watch";
+  const fix = "It is tried again by itself; check the source's credentials and server.publicUrl.";
+  switch (watch.state) {
+    case "active":
+      return [{ check, status: "ok", message: `${name} is notified${until}` }];
+    case "failing":
+      return [
+        {
+          check,
+          status: "warn",
+          message: `of ${name}${until === "" ? " can't be made" : ` lasts${until}, but can't be renewed`}${why}`,
+          fix,
+        },
+      ];
+    case "lapsed":
+      return [{ check, status: "fault", message: `of ${name} has lapsed: nothing is announced${why}`, fix }];
+    case "none":
+      return [{ check, status: "warn", message: `of ${name} is not made yet${why}`, fix }];
+  }
+}
+
 /** What the running service itself would complain of. */
 async function inside(context: Context): Promise<Finding[]> {
   try {
     const api = connect(context);
     const breakers = await api.get<List<BreakerRow>>("/api/breakers");
+    const sources = await api.get<List<SourceRow>>("/api/sources");
     const { deadLetters } = await api.get<{ deadLetters: number }>("/api/overview");
     return [
       ...breakers.items
@@ -214,6 +241,7 @@ async function inside(context: Context): Promise<Finding[]> {
             fix,
           };
         }),
+      ...sources.items.flatMap(watchFinding),
       deadLetters === 0
         ? { check: "dead letters", status: "ok", message: "none" }
         : {

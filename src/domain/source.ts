@@ -74,6 +74,9 @@ export interface Watch {
   readonly renewAt: number;
 }
 
+/** active: it lasts. failing: it lasts, but could not be renewed. lapsed: its end has passed. none: not made yet. */
+export const watchStates = ["active", "failing", "lapsed", "none"] as const;
+
 /** What a notification about notifications asks for. rescan: some were lost. renew: the watch ended or will. */
 export type WatchNotice = "rescan" | "renew";
 

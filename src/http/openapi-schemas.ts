@@ -1,6 +1,7 @@
 /** The shapes of the admin API's rows, as JSON Schema (2020-12, the dialect of OpenAPI 3.1). */
 import { actionStatuses } from "../domain/action.ts";
 import { modes, runStatuses } from "../domain/run.ts";
+import { watchStates } from "../domain/source.ts";
 
 const text = { type: "string" };
 const textOrNull = { type: ["string", "null"] };
@@ -149,6 +150,14 @@ export const openapiSchemas = {
     events: count,
     lastSecret: orNull(object({ index: count, at: time })),
     healedUntil: timeOrNull,
+    watch: orNull(
+      object({
+        state: { enum: [...watchStates] },
+        expiresAt: timeOrNull,
+        lastRenewedAt: timeOrNull,
+        error: textOrNull,
+      }),
+    ),
   }),
   Overview: object({
     version: text,

@@ -11,7 +11,7 @@
 import { JournalUnavailable, ServiceClosed } from "../domain/errors.ts";
 import type { Json } from "../domain/json.ts";
 import type { State } from "../domain/ports.ts";
-import type { Source, Watch } from "../domain/source.ts";
+import type { Source, Watch, watchStates } from "../domain/source.ts";
 import type { Log } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { readFeed } from "./expansion.ts";
@@ -30,7 +30,7 @@ interface WatchRecord {
 
 /** What people are shown of a watch. */
 export interface WatchView {
-  readonly state: "active" | "failing" | "lapsed" | "none";
+  readonly state: (typeof watchStates)[number];
   readonly expiresAt: number | null;
   readonly lastRenewedAt: number | null;
   readonly error: string | null;

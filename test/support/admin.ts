@@ -229,6 +229,7 @@ const sampleSources = (now: number): SourceRow[] => [
     events: 1,
     lastSecret: null,
     healedUntil: now - 3 * minute,
+    watch: null,
   },
   {
     name: "stripe",
@@ -238,6 +239,12 @@ const sampleSources = (now: number): SourceRow[] => [
     events: 2,
     lastSecret: { index: 1, at: now - 2 * minute },
     healedUntil: null,
+    watch: {
+      state: "failing",
+      expiresAt: now + 60 * minute,
+      lastRenewedAt: now - 60 * minute,
+      error: "it does not answer",
+    },
   },
   {
     name: "forms",
@@ -247,6 +254,7 @@ const sampleSources = (now: number): SourceRow[] => [
     events: 0,
     lastSecret: null,
     healedUntil: null,
+    watch: null,
   },
 ];
 
