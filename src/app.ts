@@ -5,6 +5,10 @@ import { join, resolve } from "node:path";
 import type { Environment } from "./config/environment.ts";
 import type { Fault } from "./config/faults.ts";
 import { watchConfig } from "./config/reload.ts";
+import { Conflict } from "./domain/errors.ts";
+import { createGithubAddresses, wantsGithubAddresses } from "./github-addresses.ts";
+import { everyHour, showSecretAges } from "./hourly.ts";
+import { healGaps } from "./gaps.ts";
 import { createAdmin } from "./http/admin.ts";
 import { createIngest } from "./http/ingest.ts";
 import { loadSettings, putInForce } from "./in-force.ts";
@@ -12,6 +16,7 @@ import type { InForce, SettingsOptions } from "./in-force.ts";
 import { createInbox } from "./inbox/accept.ts";
 import { openSqliteJournal } from "./journal/sqlite.ts";
 import type { SqliteJournal } from "./journal/sqlite.ts";
+import { createVault } from "./journal/vault.ts";
 import { createAlerts } from "./observability/alerts.ts";
 import type { Alerts } from "./observability/alerts.ts";
 import { createLog } from "./observability/log.ts";
@@ -28,7 +33,10 @@ import type { Guard } from "./resilience/guard.ts";
 import { createIds } from "./resilience/ids.ts";
 import { replay } from "./worker/replay.ts";
 import { createReview } from "./worker/review.ts";
-import { startSweeper } from "./worker/sweeper.ts";
+import type { Healing } from "./worker/healing.ts";
+import { lastAlive, startSweeper } from "./worker/sweeper.ts";
+import { startSilenceAlarm } from "./worker/silence.ts";
+import { createWatches, heldWatch } from "./worker/watches.ts";
 import { createWorker } from "./worker/worker.ts";
 
 /** The configuration can't be used; `faults` says everything that is wrong with it, for config/faults.ts to render. */
@@ -64,8 +72,6 @@ export interface App {
 const graceMs = 10_000;
 /** Work that has been due for longer than this means that nothing gets done: not ready. */
 const stuckMs = 300_000;
-/** How often change feeds are asked where they stand. */
-const feedEveryMs = 12 * 3_600_000;
 const stateCodes = { closed: 0, "half-open": 1, open: 2 } as const;
 
 /** Throws InvalidConfiguration, or an error whose message says what to do. */
@@ -81,7 +87,11 @@ export async function startApp(options: AppOptions): Promise<App> {
   const log = options.log ?? createLog(options.environment.logLevel);
   const metrics = createMetrics();
   const dataDir = resolve(options.cwd, options.dataDir ?? options.environment.dataDir);
-  const store = openSqliteJournal({ folder: dataDir, clock });
+  const store = openSqliteJournal({
+    folder: dataDir,
+    clock,
+    vault: createVault(options.environment.encryptionKeys),
+  });
   let inForce: InForce;
   const alerts = createAlerts({
     settings: () => inForce.settings.loaded.config.alerts,
@@ -99,7 +109,8 @@ export async function startApp(options: AppOptions): Promise<App> {
     },
     onChange: (change) => breakerChanged(change, { metrics, alerts, log }),
   });
-  const parts = { guard, clock, log, metrics, environment: options.environment };
+  const watchOf = (source: string) => heldWatch(store.state, source);
+  const parts = { guard, clock, log, metrics, environment: options.environment, watchOf };
   inForce = putInForce(settings, parts);
   try {
     return await startParts(
@@ -138,6 +149,9 @@ async function startParts(
   const ids = createIds(clock);
   const queue = createEmbeddedQueue(journal, clock, log);
   const inbox = createInbox({ journal, queue, table: () => current().routing, clock, ids, log });
+  const sources = () => current().sources;
+  const onSilent = (source: string, message: string) => alerts.raise("source-silent", source, message);
+  const watches = createWatches({ ...parts, state, inbox, sources, onLapsed: onSilent });
   const worker = createWorker({
     ...parts,
     journal,
@@ -145,7 +159,8 @@ async function startParts(
     queue,
     inbox,
     ids,
-    sources: () => current().sources,
+    sources,
+    renewWatch: (source, signal) => watches.renew(source, signal),
     get destinations() {
       return current().destinations;
     },
@@ -168,12 +183,26 @@ async function startParts(
     clock,
     requireHttps: server.requireHttps,
     trustProxy: server.trustProxy,
+    doors: (source) => current().doors.get(source),
   });
+  const github = createGithubAddresses({
+    ...parts,
+    state,
+    wanted: () => wantsGithubAddresses(current().settings.loaded.config),
+    metaUrl: () => current().settings.loaded.config.server.githubMetaUrl,
+    onNetworks: (networks) => current().addresses.replace("github", networks),
+  });
+  await github.apply();
+  let healing: Healing | null = null;
   const admin = createAdmin({
     reads,
     changes,
     control: {
       ...createReview(journal, reads, queue),
+      heal: async (source, since) => {
+        if (!healing) throw new Conflict("wrong_state", "the service is still starting; try again");
+        return healing.heal(source, since);
+      },
       replay: (filter, dryRun) =>
         replay(
           { journal, reads, queue, runsFor: inbox.runsFor, expansionOf: inbox.expansionOf },
@@ -184,13 +213,17 @@ async function startParts(
     breakers: () => guard.list(),
     sources: async () => {
       const activity = new Map((await reads.sourceActivity()).map((row) => [row.source, row]));
-      return [...current().sources.values()].map(({ name, type, active }) => ({
-        name,
-        type,
-        active,
-        events: activity.get(name)?.events ?? 0,
-        lastEventAt: activity.get(name)?.lastEventAt ?? null,
+      const rows = [...current().sources.values()].map(async (source) => ({
+        name: source.name,
+        type: source.type,
+        active: source.active,
+        events: activity.get(source.name)?.events ?? 0,
+        lastEventAt: activity.get(source.name)?.lastEventAt ?? null,
+        lastSecret: activity.get(source.name)?.lastSecret ?? null,
+        healedUntil: (await healing?.healedUntil(source.name)) ?? null,
+        watch: await watches.view(source),
       }));
+      return Promise.all(rows);
     },
     metrics,
     ready: () => readiness(parts, configFaults),
@@ -202,17 +235,26 @@ async function startParts(
   });
 
   await journal.releaseOrphans();
+  const aliveBefore = await lastAlive(state);
   const adminPort = (await admin.listen({ host: server.adminHost, port: server.adminPort })).port;
   const ingestPort = (await ingest.listen({ host: server.host, port: server.port })).port;
+  watches.start();
   worker.start(current().settings.loaded.config.worker.concurrency);
+  const healer = healGaps({ ...parts, state, inbox, aliveBefore, owner: randomUUID() }, current);
+  healing = healer;
   const sweeper = startSweeper({
     ...parts,
     journal,
     reads,
+    state,
     queue,
     retentionMs: () => current().settings.loaded.config.retention.events,
   });
-  const feeds = watchFeeds(parts, current);
+  const silence = startSilenceAlarm({ ...parts, reads, state, sources, onSilent });
+  const hourly = everyHour(clock, async (signal) => {
+    showSecretAges(metrics, current().settings.loaded.config, clock.now());
+    await github.refresh(signal);
+  });
   const watch = await watchConfig({
     files: [current().settings.loaded.file],
     folders: [current().settings.loaded.promptsFolder],
@@ -222,6 +264,8 @@ async function startParts(
       reload(settings);
       liveSources.clear();
       for (const [name, source] of current().sources) liveSources.set(name, source);
+      hourly.now();
+      watches.reloaded();
       log.info({ config: settings.loaded.hash.slice(0, 12) }, "the changed configuration is in force");
     },
     onBad: (faults) => {
@@ -239,8 +283,11 @@ async function startParts(
     adminToken,
     loginPath: () => admin.loginPath(),
     async stop() {
-      feeds.stop();
+      await silence.stop();
+      await watches.stop();
+      await hourly.stop();
       await watch.close();
+      await healer.stop();
       await ingest.close(graceMs);
       await worker.stop(graceMs);
       await sweeper.stop();
@@ -269,40 +316,6 @@ function breakerChanged(
   log.warn({ service, state, reason }, "breaker.changed");
   if (state === "open" || state === "paused") {
     alerts.raise("breaker-open", service, `${service} is ${state}: ${reason ?? "it fails"}`);
-  }
-}
-
-/**
- * Asks every change feed where it stands: at the start, so that the first notification has a place to read from, and
- * every few hours, since asking renews the watch that makes the provider notify us (Gmail's lapses after seven days).
- */
-function watchFeeds(parts: Parts, current: () => InForce): { stop(): void } {
-  const stopped = new AbortController();
-  let timer = parts.clock.after(0, ask);
-  function ask(): void {
-    void askFeeds(parts, current, stopped.signal).finally(() => {
-      if (!stopped.signal.aborted) timer = parts.clock.after(feedEveryMs, ask);
-    });
-  }
-  return {
-    stop: () => {
-      timer.cancel();
-      stopped.abort();
-    },
-  };
-}
-
-async function askFeeds({ store, log }: Parts, current: () => InForce, signal: AbortSignal): Promise<void> {
-  for (const source of current().sources.values()) {
-    if (!source.active || !source.currentCursor) continue;
-    try {
-      const cursor = await source.currentCursor(signal);
-      // A cursor that is there stays: it stands for what has not been read yet.
-      await store.state.put("cursor", source.name, cursor, 0);
-    } catch (error) {
-      if (signal.aborted) return;
-      log.warn({ source: source.name, err: error }, "the change feed could not be asked where it stands");
-    }
   }
 }
 

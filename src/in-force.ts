@@ -12,8 +12,11 @@ import { parseYaml } from "./config/yaml.ts";
 import { createDestinations } from "./destinations/index.ts";
 import type { DestinationName } from "./domain/action-kinds.ts";
 import type { Decider, Destination, Model, ServiceGuard } from "./domain/ports.ts";
-import type { Source } from "./domain/source.ts";
+import type { Source, Watch } from "./domain/source.ts";
 import type { RoutingTable } from "./inbox/accept.ts";
+import { shippedAddressLists } from "./domain/network.ts";
+import { createAddressBook } from "./http/doors.ts";
+import type { AddressBook, Door } from "./http/doors.ts";
 import { compileExpression } from "./inbox/expressions.ts";
 import { compileRoute } from "./inbox/routing.ts";
 import { createAnthropicModel } from "./llm/anthropic.ts";
@@ -72,6 +75,8 @@ export async function loadSettings(
 export interface InForce {
   readonly settings: Settings;
   readonly sources: Map<string, Source>;
+  readonly doors: ReadonlyMap<string, Door>;
+  readonly addresses: AddressBook;
   readonly destinations: Record<DestinationName, Destination>;
   readonly decider: Decider;
   readonly routing: RoutingTable;
@@ -84,6 +89,8 @@ export interface InForceParts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly environment: Environment;
+  /** The watch that is held for a source. */
+  readonly watchOf: (source: string) => Promise<Watch | null>;
 }
 
 export function putInForce(settings: Settings, parts: InForceParts): InForce {
@@ -98,10 +105,15 @@ export function putInForce(settings: Settings, parts: InForceParts): InForce {
       { agent, policy: settings.prompts.get(agent.name)?.policy ?? agent.policy.parse({}) },
     ]),
   );
+  const addresses = createAddressBook({ ...shippedAddressLists, ...config.server.addressLists });
   return {
     settings,
+    addresses,
+    doors: new Map(Object.entries(config.sources).map(([name, source]) => [name, doorOf(source, addresses)])),
     sources: createSources(
-      Object.entries(config.sources).map(([name, source]) => sourceOptions(name, source)),
+      Object.entries(config.sources).map(([name, source]) =>
+        sourceOptions(name, source, config.server.publicUrl),
+      ),
       parts,
     ),
     destinations: createDestinations(config.destinations, parts),
@@ -135,4 +147,11 @@ function createModel(name: string, config: ModelConfig, { environment, clock }: 
   }
 }
 
-const sourceOptions = (name: string, source: SourceConfig): SourceOptions => ({ ...source, name });
+function doorOf({ allowFrom, requireHttps, maxBody }: SourceConfig, book: AddressBook): Door {
+  return { requireHttps, maxBody, allows: allowFrom && ((address) => book.holds(allowFrom, address)) };
+}
+
+function sourceOptions(name: string, source: SourceConfig, publicUrl: string): SourceOptions {
+  const place = { name, publicUrl };
+  return { ...source, ...place };
+}

@@ -3,13 +3,15 @@ import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname } from "node:path";
+import { secretFindings } from "../config/secret-dates.ts";
 import { loadSettings } from "../in-force.ts";
 import type { Settings } from "../in-force.ts";
+import { systemClock } from "../resilience/clock.ts";
 import type { Context } from "./context.ts";
 import { Failure, exitCodes } from "./failure.ts";
 import type { ExitCode } from "./failure.ts";
 import { connect, dataFolder, readServerFile, urlOf } from "./service.ts";
-import type { BreakerRow, List } from "./service.ts";
+import type { BreakerRow, List, SourceRow } from "./service.ts";
 import { settingsOptions } from "./settings.ts";
 import { wrap } from "./terminal.ts";
 import type { Terminal } from "./terminal.ts";
@@ -86,6 +88,11 @@ function configuration(settings: Awaited<ReturnType<typeof loadSettings>>): Find
       message: `${counted(config.routes.length, "route")} from ${counted(Object.keys(config.sources).length, "source")}`,
     },
     ...warnings.map(({ message }): Finding => ({ check, status: "warn", message })),
+    ...secretFindings(config, systemClock.now()).map((finding): Finding => ({
+      check: "secrets",
+      status: "warn",
+      ...finding,
+    })),
   ];
 }
 
@@ -189,11 +196,38 @@ function tryPort(host: string, port: number): Promise<string | null> {
   });
 }
 
+/** What makes a provider notify us has to be renewed before it lapses, or a mailbox falls silent. */
+function watchFinding({ name, watch }: SourceRow): Finding[] {
+  if (watch === null) return [];
+  const until = watch.expiresAt === null ? "" : ` until ${watch.expiresAt}`;
+  const why = watch.error === null ? "" : `: ${watch.error}`;
+  const check = "watch";
+  const fix = "It is tried again by itself; check the source's credentials and server.publicUrl.";
+  switch (watch.state) {
+    case "active":
+      return [{ check, status: "ok", message: `${name} is notified${until}` }];
+    case "failing":
+      return [
+        {
+          check,
+          status: "warn",
+          message: `of ${name}${until === "" ? " can't be made" : ` lasts${until}, but can't be renewed`}${why}`,
+          fix,
+        },
+      ];
+    case "lapsed":
+      return [{ check, status: "fault", message: `of ${name} has lapsed: nothing is announced${why}`, fix }];
+    case "none":
+      return [{ check, status: "warn", message: `of ${name} is not made yet${why}`, fix }];
+  }
+}
+
 /** What the running service itself would complain of. */
 async function inside(context: Context): Promise<Finding[]> {
   try {
     const api = connect(context);
     const breakers = await api.get<List<BreakerRow>>("/api/breakers");
+    const sources = await api.get<List<SourceRow>>("/api/sources");
     const { deadLetters } = await api.get<{ deadLetters: number }>("/api/overview");
     return [
       ...breakers.items
@@ -207,6 +241,7 @@ async function inside(context: Context): Promise<Finding[]> {
             fix,
           };
         }),
+      ...sources.items.flatMap(watchFinding),
       deadLetters === 0
         ? { check: "dead letters", status: "ok", message: "none" }
         : {

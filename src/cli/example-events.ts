@@ -1,17 +1,20 @@
 /** The built-in events of `signalbox trigger`: what the vendors send about a made-up pull request and customer. */
 import { randomBytes } from "node:crypto";
+import type { SourceConfig } from "../config/schema.ts";
 import type { JsonObject } from "../domain/json.ts";
 import { pullRequest, repository, user } from "../sandbox/github-shapes.ts";
 import { scenario } from "../sandbox/scenario.ts";
 import { event as stripeEvent, subscription } from "../sandbox/stripe-shapes.ts";
+import { customExample, hubspotExamples, linearExamples, zendeskExamples } from "./example-tickets.ts";
+import type { Build } from "./example-tickets.ts";
+import { shopifyExamples, slackExamples, standardExamples } from "./example-orders.ts";
 
 export interface Example {
-  /** GitHub's X-GitHub-Event; null where the type is in the body. */
+  /** What the header with the event's name says; null where the type is in the body. */
   readonly event: string | null;
   readonly body: string;
 }
 
-type Build = (now: number) => JsonObject;
 const github = "https://api.github.com";
 
 /** A commit of its own each time: a body that was sent before is a duplicate. */
@@ -44,7 +47,7 @@ const pull =
 
 const cancellation =
   (leaves: "ended" | "scheduled"): Build =>
-  (now) => {
+  (now, id = `evt_${randomBytes(12).toString("hex")}`) => {
     const seconds = Math.floor(now / 1_000);
     const customer = scenario.customers.find((one) => one.leaves === leaves);
     if (!customer) throw new Error("the installation is incomplete: there is no example customer");
@@ -67,7 +70,7 @@ const cancellation =
       cancellation_details: { comment: null, feedback: null, reason: null },
     };
     return asJson(
-      stripeEvent(`evt_${randomBytes(12).toString("hex")}`, seconds, {
+      stripeEvent(id, seconds, {
         type: `customer.subscription.${leaves === "ended" ? "deleted" : "updated"}`,
         data: { object, ...(leaves === "ended" ? {} : { previous_attributes: previous }) },
       }),
@@ -88,23 +91,39 @@ const examples: Readonly<Record<string, Readonly<Record<string, Build>>>> = {
     "customer.subscription.deleted": cancellation("ended"),
     "customer.subscription.updated": cancellation("scheduled"),
   },
+  hubspot: hubspotExamples,
+  zendesk: zendeskExamples,
+  linear: linearExamples,
+  shopify: shopifyExamples,
+  slack: slackExamples,
+  "standard-webhooks": standardExamples,
 };
 
 /** Of a source's type: the event types there are examples of. */
 export const exampleNames = (sourceType: string): readonly string[] =>
-  Object.keys(examples[sourceType] ?? {});
+  sourceType === "custom" ? ["order.created"] : Object.keys(examples[sourceType] ?? {});
 
 /** Null when there is no such example. `now` in milliseconds; `id` replaces the id in a body that holds one. */
 export function exampleEvent(
-  sourceType: string,
+  source: SourceConfig,
   type: string,
   now: number,
   id: string | undefined,
 ): Example | null {
-  const build = examples[sourceType]?.[type];
+  if (source.type === "custom") {
+    const { typeHeader, typeField = "type" } = source;
+    const payload = customExample(type, typeHeader === undefined ? typeField : null, now);
+    return { event: typeHeader === undefined ? null : type, body: JSON.stringify(payload) };
+  }
+  const build = examples[source.type]?.[type];
   if (!build) return null;
-  const inBody = sourceType === "stripe";
-  const payload = build(now);
-  const body = JSON.stringify(inBody && id !== undefined ? { ...payload, id } : payload);
-  return { event: inBody ? null : (type.split(".")[0] ?? type), body };
+  return { event: eventInHeader(source.type, type), body: JSON.stringify(build(now, id)) };
 }
+
+/** GitHub and Linear name the event in a header, and what was done in the body; Shopify's topic is a header. */
+const eventInHeader = (sourceType: string, type: string): string | null =>
+  sourceType === "shopify"
+    ? type
+    : ["github", "linear"].includes(sourceType)
+      ? (type.split(".")[0] ?? type)
+      : null;

@@ -2,13 +2,15 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { SourceConfig } from "../config/schema.ts";
+import { currentSecret } from "../config/secret-dates.ts";
 import { systemClock } from "../resilience/clock.ts";
-import { signGithub, signStripe } from "../sandbox/senders.ts";
 import type { Context } from "./context.ts";
 import { exampleEvent, exampleNames } from "./example-events.ts";
 import { Failure, usage } from "./failure.ts";
 import { notRunning, readServerFile, urlOf } from "./service.ts";
 import { readSettings } from "./settings.ts";
+import { hasIdHeader, headerEvent, sign } from "./signers.ts";
+import type { SignableSource } from "./signers.ts";
 
 export interface SendOptions {
   readonly source: string;
@@ -19,13 +21,13 @@ export interface SendOptions {
 
 export async function send(context: Context, file: string, options: SendOptions): Promise<void> {
   const source = await sourceNamed(context, options.source);
-  if (options.id !== undefined && source.type !== "github")
+  if (options.id !== undefined && !hasIdHeader(source.config))
     throw usage(
-      `--id does not fit a ${source.type} source`,
+      `--id does not fit a ${source.config.type} source`,
       "Its id is in the signed body: change it there.",
     );
   const body = readBody(context, file);
-  const event = source.type === "github" ? (options.event ?? guessEvent(body)) : null;
+  const event = headerEvent(source.config, body, options.event);
   await deliver(context, source, body, { ...options, event });
 }
 
@@ -39,9 +41,9 @@ export async function trigger(
     throw usage(`${name} is not SOURCE.EVENT`, "For example: signalbox trigger github.pull_request.opened");
   const source = await sourceNamed(context, name.slice(0, dot));
   const type = name.slice(dot + 1);
-  const example = exampleEvent(source.type, type, systemClock.now(), options.id);
+  const example = exampleEvent(source.config, type, systemClock.now(), options.id);
   if (!example) {
-    const all = exampleNames(source.type).map((one) => `  ${source.name}.${one}`);
+    const all = exampleNames(source.config.type).map((one) => `  ${source.name}.${one}`);
     throw usage(
       `there is no example of ${type} for ${source.name}`,
       `There are:\n${all.join("\n")}\nAnything else is sent with \`signalbox send FILE --source ${source.name}\`.`,
@@ -52,8 +54,10 @@ export async function trigger(
 
 interface ActiveSource {
   readonly name: string;
-  readonly type: "github" | "stripe";
+  readonly config: SignableSource;
   readonly secret: string;
+  /** Its address as its provider knows it. */
+  readonly publicUrl: string;
 }
 
 async function sourceNamed(context: Context, name: string): Promise<ActiveSource> {
@@ -63,23 +67,33 @@ async function sourceNamed(context: Context, name: string): Promise<ActiveSource
     const names = Object.keys(config.sources).join(", ") || "none";
     throw usage(`there is no source ${name} in the configuration`, `There are: ${names}.`);
   }
-  return { name, ...signerOf(name, source) };
+  return { name, ...signable(name, source), publicUrl: `${config.server.publicUrl}/webhooks/${name}` };
 }
 
-function signerOf(name: string, source: SourceConfig): Omit<ActiveSource, "name"> {
-  if (source.type === "gmail") {
-    throw new Failure(`a push for ${name} can't be made here: only Google holds the key that signs it`, {
+function signable(name: string, source: SourceConfig): Pick<ActiveSource, "config" | "secret"> {
+  if (source.type === "gmail" || source.type === "outlook") {
+    throw new Failure(`a notification for ${name} can't be made here: it stands for a mail in the mailbox`, {
       hint: "Send a mail to the mailbox, or watch one come in with `signalbox demo`.",
     });
   }
-  const [secret] = source.secrets;
-  if (secret === undefined) {
-    throw new Failure(`the source ${name} is inactive: none of its secrets is set`, {
+  const now = systemClock.now();
+  const secret = currentSecret(source.secrets.filter(canSign), now);
+  if (secret === null && currentSecret(source.secrets, now) !== null) {
+    throw new Failure(`an event for ${name} can't be signed here: only its sender holds the private key`, {
+      hint: "Add a shared secret (whsec_…) of your own to the source's secrets, to test with.",
+    });
+  }
+  if (secret === null) {
+    throw new Failure(`the source ${name} is inactive: none of its secrets is set and unexpired`, {
       hint: "Set its secret in the environment, for the service and for this command.",
     });
   }
-  return { type: source.type, secret };
+  return { config: source, secret };
 }
+
+/** A public key only verifies. */
+const canSign = (entry: string | { readonly value: string }): boolean =>
+  !(typeof entry === "string" ? entry : entry.value).startsWith("whpk_");
 
 function readBody(context: Context, file: string): string {
   const bytes = readBytes(context, file);
@@ -100,38 +114,6 @@ function readBytes({ cwd }: Context, file: string): Buffer {
   }
 }
 
-/** What sets GitHub's events apart, the more special ones first. */
-const marks: readonly (readonly [event: string, keys: readonly string[]])[] = [
-  ["pull_request_review_comment", ["pull_request", "comment"]],
-  ["pull_request_review", ["pull_request", "review"]],
-  ["pull_request", ["pull_request"]],
-  ["issue_comment", ["issue", "comment"]],
-  ["issues", ["issue"]],
-  ["check_run", ["check_run"]],
-  ["check_suite", ["check_suite"]],
-  ["workflow_run", ["workflow_run"]],
-  ["release", ["release"]],
-  ["push", ["ref", "commits"]],
-  ["ping", ["zen", "hook_id"]],
-];
-
-/** The event's name is in a header, not in the body. Throws a usage Failure. */
-function guessEvent(body: string): string {
-  let payload: unknown;
-  try {
-    payload = JSON.parse(body);
-  } catch {
-    payload = null;
-  }
-  const has = (key: string) => payload !== null && typeof payload === "object" && Object.hasOwn(payload, key);
-  const found = marks.find(([, keys]) => keys.every(has));
-  if (found) return found[0];
-  throw usage(
-    "the body does not show which GitHub event it is",
-    "Say so with --event, such as --event deployment_status.",
-  );
-}
-
 interface Delivery {
   readonly event: string | null;
   readonly id?: string;
@@ -146,15 +128,7 @@ async function deliver(
 ): Promise<void> {
   const { terminal } = context;
   const address = webhookUrl(context, source.name, url);
-  const signed =
-    event === null
-      ? signStripe({ secret: source.secret, payload: body, timestamp: Math.floor(systemClock.now() / 1_000) })
-      : signGithub({
-          secret: source.secret,
-          event,
-          payload: body,
-          ...(id === undefined ? {} : { delivery: id }),
-        });
+  const signed = sign(source.config, { ...source, body, event, id, now: systemClock.now() });
   let answer: Response;
   try {
     answer = await fetch(address, { method: "POST", headers: signed.headers, body: signed.body });
@@ -185,6 +159,8 @@ interface Answer {
 
 function report(terminal: Context["terminal"], status: number, text: string): void {
   let answer: Answer = {};
+  // What the provider wants to read after a submitted dialog.
+  if (status === 200 && text === "") text = "{}";
   try {
     answer = JSON.parse(text) as Answer;
   } catch {

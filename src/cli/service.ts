@@ -1,7 +1,15 @@
 /** The running service as the CLI sees it: its addresses, and its admin API over HTTP. */
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { actionRow, breakerRow, eventDetail, eventRow, runDetail, runRow } from "../http/admin-views.ts";
+import type {
+  actionRow,
+  breakerRow,
+  eventDetail,
+  eventRow,
+  runDetail,
+  runRow,
+  sourceRow,
+} from "../http/admin-views.ts";
 import type { Context } from "./context.ts";
 import { Failure, usage } from "./failure.ts";
 
@@ -11,6 +19,7 @@ export type RunRow = ReturnType<typeof runRow>;
 export type RunDetail = ReturnType<typeof runDetail>;
 export type ActionRow = ReturnType<typeof actionRow>;
 export type BreakerRow = ReturnType<typeof breakerRow>;
+export type SourceRow = ReturnType<typeof sourceRow>;
 export interface List<T> {
   readonly items: readonly T[];
   readonly next: string | null;

@@ -4,6 +4,7 @@
  */
 import { destinationNames } from "../domain/action-kinds.ts";
 import { closest } from "../domain/closest.ts";
+import { parseNetwork, shippedAddressLists } from "../domain/network.ts";
 import type { Fault } from "./faults.ts";
 import { quotedList, spoken, valueAt } from "./issues.ts";
 import type { IssueContext } from "./issues.ts";
@@ -23,6 +24,8 @@ export function crossChecks(context: CrossCheckContext): Fault[] {
   return [
     ...routeFaults(context),
     ...sourceFaults(context),
+    ...allowFromFaults(context),
+    ...hubspotFaults(context),
     ...destinationFaults(context),
     ...alertFaults(context),
     ...portFaults(context),
@@ -127,6 +130,43 @@ function sourceFaults({ value, yaml, origins }: CrossCheckContext): Fault[] {
       );
   }
   return faults;
+}
+
+/** HubSpot signs the address that it sends to: without it, an active source would refuse everything. */
+function hubspotFaults({ value, yaml }: CrossCheckContext): Fault[] {
+  if (valueAt(value, ["server", "publicUrl"])) return [];
+  const sources = child(value, "sources");
+  return keysOf(sources).flatMap((name) => {
+    const source = child(sources, name);
+    const set = itemsOf(child(source, "secrets")).some((entry) => child(entry, "value") ?? entry);
+    if (child(source, "type") !== "hubspot" || child(source, "url") || !set) return [];
+    return [
+      yaml.fault(["sources", name], "`url` is missing: HubSpot signs the address that it sends to", {
+        fix: "Set server.publicUrl, or this source's `url`, to the address as it stands in your app.",
+      }),
+    ];
+  });
+}
+
+/** An entry that is nothing we know would let nobody in. */
+function allowFromFaults({ value, yaml }: CrossCheckContext): Fault[] {
+  const names = [...Object.keys(shippedAddressLists), ...keysOf(valueAt(value, ["server", "addressLists"]))];
+  return keysOf(child(value, "sources")).flatMap((name) =>
+    itemsOf(valueAt(value, ["sources", name, "allowFrom"])).flatMap((entry, index) => {
+      if (typeof entry !== "string" || names.includes(entry) || parseNetwork(entry) !== null) return [];
+      const suggestion = closest(entry, names);
+      return [
+        yaml.fault(
+          ["sources", name, "allowFrom", index],
+          "this is no address, no network and no known list",
+          {
+            allowed: `${quotedList([...new Set(names)])}, or addresses and networks such as 10.0.0.0/8`,
+            ...(suggestion === undefined ? {} : { suggestion }),
+          },
+        ),
+      ];
+    }),
+  );
 }
 
 function destinationFaults({ value, yaml }: CrossCheckContext): Fault[] {

@@ -18,6 +18,8 @@ export interface Environment {
   readonly databaseUrl: string | null;
   readonly redisUrl: string | null;
   readonly logLevel: LogLevel;
+  /** SIGNALBOX_ENCRYPTION_KEY: 32 bytes each, the one that seals first; empty leaves content plain. */
+  readonly encryptionKeys: readonly Buffer[];
   readonly anthropicApiKey: string | null;
   readonly openaiApiKey: string | null;
   readonly anthropicBaseUrl: string | null;
@@ -67,6 +69,8 @@ export function readEnvironment(env: Variables = process.env): Environment {
   const logLevel = logLevels.find((one) => one === level);
   if (logLevel === undefined) faults.push(`LOG_LEVEL is not one of ${logLevels.join(", ")}`);
 
+  const encryptionKeys = readKeys(read("SIGNALBOX_ENCRYPTION_KEY") ?? "", faults);
+
   const environment: Environment = {
     configFile: env["SIGNALBOX_CONFIG"] || null,
     adminToken: read("SIGNALBOX_ADMIN_TOKEN"),
@@ -74,6 +78,7 @@ export function readEnvironment(env: Variables = process.env): Environment {
     databaseUrl,
     redisUrl,
     logLevel: logLevel ?? "info",
+    encryptionKeys,
     anthropicApiKey: read("ANTHROPIC_API_KEY"),
     openaiApiKey: read("OPENAI_API_KEY"),
     anthropicBaseUrl: env["ANTHROPIC_BASE_URL"] || null,
@@ -84,6 +89,24 @@ export function readEnvironment(env: Variables = process.env): Environment {
   };
   if (faults.length > 0) throw new InvalidEnvironment(faults);
   return environment;
+}
+
+/** Several, with commas between, while a key is being replaced. */
+function readKeys(text: string, faults: string[]): Buffer[] {
+  const parts = text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+  return parts.flatMap((part, index) => {
+    const isHex = /^[0-9a-f]{64}$/i.test(part);
+    const isBase64 = /^[A-Za-z0-9+/_-]{43}=?$/.test(part);
+    if (isHex || isBase64) return [Buffer.from(part, isHex ? "hex" : "base64")];
+    const which = parts.length === 1 ? "" : `, key ${index + 1},`;
+    faults.push(
+      `SIGNALBOX_ENCRYPTION_KEY${which} is not 32 bytes in base64 or hex; make one with: openssl rand -base64 32`,
+    );
+    return [];
+  });
 }
 
 const oneOfTwo = (database: boolean): string => {

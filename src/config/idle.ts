@@ -4,6 +4,7 @@
  */
 import type { DestinationName } from "../domain/action-kinds.ts";
 import type { Fault } from "./faults.ts";
+import { healingCredentials } from "./healing.ts";
 import { child } from "./json-schema.ts";
 import { keysOf } from "./cross-checks.ts";
 import { quotedList } from "./issues.ts";
@@ -42,9 +43,21 @@ const partsOf = (value: unknown): Part[] => [
   ),
 ];
 
+/** The `healing` of each source that has one. */
+const healingOf = (value: unknown): Part[] =>
+  keysOf(child(value, "sources")).flatMap((name) => {
+    const source = child(child(value, "sources"), name);
+    const type = child(source, "type");
+    return isKey(healingCredentials, type) && child(source, "healing") !== undefined
+      ? [{ path: ["sources", name, "healing"], alternatives: healingCredentials[type] ?? [] }]
+      : [];
+  });
+
 /** Fields that may stay unset without a fault, and the parts that are idle because of it; both by `pathKey`. */
 export interface Leniency {
   readonly idleParts: ReadonlyMap<string, { path: Path; missing: readonly string[] }>;
+  /** Sources whose gaps can't be healed because of it. */
+  readonly unhealed: ReadonlyMap<string, { path: Path; missing: readonly string[] }>;
   allowsUnset(path: Path): boolean;
 }
 
@@ -58,8 +71,16 @@ export function leniency(value: unknown, origins: ReadonlyMap<string, Origin>): 
     if (!complete)
       idleParts.set(pathKey(path), { path, missing: missing(path, alternatives, part, origins) });
   }
+  const unhealed = new Map<string, { path: Path; missing: readonly string[] }>();
+  for (const { path, alternatives } of healingOf(value)) {
+    credentials.add(pathKey(path));
+    const part = child(child(child(value, "sources"), path[1] ?? ""), "healing");
+    if (!alternatives.some((fields) => fields.every((field) => !isEmpty(child(part, field)))))
+      unhealed.set(pathKey(path), { path, missing: missing(path, alternatives, part, origins) });
+  }
   return {
     idleParts,
+    unhealed,
     allowsUnset: (path) =>
       idleParts.has(pathKey(path.slice(0, 2))) || credentials.has(pathKey(path.slice(0, 3))),
   };
@@ -75,7 +96,9 @@ function missing(
   const fields = [...new Set(alternatives.flat())].filter((field) => isEmpty(child(part, field)));
   const prefix = (field: string): string => pathKey([...path, field]);
   const names = fields.flatMap((field) => {
-    const below = [...origins.values()].filter(({ path: at }) => pathKey(at.slice(0, 3)) === prefix(field));
+    const below = [...origins.values()].filter(
+      ({ path: at }) => pathKey(at.slice(0, path.length + 1)) === prefix(field),
+    );
     const unset = below.flatMap((origin) => origin.unset);
     return unset.length > 0 ? unset : below.flatMap((origin) => origin.names);
   });
@@ -115,6 +138,17 @@ export function idleWarnings(
       );
     }
   }
+  for (const { path, missing: names } of lenient.unhealed.values()) {
+    const name = String(path[1]);
+    if (idle.sources.has(name)) continue;
+    const lacking = `${quotedList(names)} ${names.length === 1 ? "is" : "are"} not set`;
+    warnings.push(
+      yaml.fault(
+        path,
+        `gaps of source ${name} are not healed: ${lacking}; what can't be delivered to it is lost`,
+      ),
+    );
+  }
   for (const [name, model] of Object.entries(config.models)) {
     if (model.apiKey) continue;
     idle.models.add(name);
@@ -134,7 +168,13 @@ export function idleWarnings(
 }
 
 const isEmpty = (value: unknown): boolean =>
-  value === undefined || value === null || value === "" || (Array.isArray(value) && value.every(isEmpty));
+  value === undefined ||
+  value === null ||
+  value === "" ||
+  (Array.isArray(value) &&
+    value.every((item) => isEmpty(child(item, "value") ?? (isSection(item) ? null : item))));
+
+const isSection = (value: unknown): boolean => value !== null && typeof value === "object";
 
 const isKey = <T extends object>(record: T, key: unknown): key is keyof T & string =>
   typeof key === "string" && Object.hasOwn(record, key);

@@ -56,7 +56,7 @@ function faultsOfIssue(issue: Issue, context: IssueContext): Fault[] {
     case "invalid_value":
       return [wrongWord(path, issue.values, context)];
     case "invalid_union":
-      return [wrongVariant(issue, context)];
+      return wrongVariant(issue, context);
     case "too_small":
     case "too_big":
       return [outOfBounds(issue, context)];
@@ -134,19 +134,25 @@ function wrongWord(path: Path, allowed: readonly unknown[], context: IssueContex
   });
 }
 
-function wrongVariant(issue: Issue & { code: "invalid_union" }, context: IssueContext): Fault {
+function wrongVariant(issue: Issue & { code: "invalid_union" }, context: IssueContext): Fault[] {
   const { yaml, value } = context;
   const { path } = issue;
+  // Of a text or a section: what is wrong inside the one that was written.
+  const inside = issue.errors.filter(
+    (of) => !of.some((one) => one.path.length === 0 && one.code === "invalid_type"),
+  );
+  if (issue.errors.length > 1 && inside.length === 1)
+    return faultsOfIssues(
+      inside.flat().map((one) => ({ ...one, path: [...path, ...one.path] })),
+      context,
+    );
   const parent = path.at(-1) === "type" ? schemaAt(path.slice(0, -1), value) : null;
   const types = (parent?.oneOf ?? [])
     .map((one) => one.properties?.["type"]?.const)
     .filter((one) => one !== undefined);
-  if (types.length > 0) return wrongWord(path, types, context);
-  return yaml.fault(
-    path,
-    `\`${labelOf(path)}\` must be a text or a whole number`,
-    variableHint(path, context),
-  );
+  if (types.length > 0) return [wrongWord(path, types, context)];
+  const other = schemaAt(path, value)?.["x-secret"] ? "a section with `value`" : "a whole number";
+  return [yaml.fault(path, `\`${labelOf(path)}\` must be a text or ${other}`, variableHint(path, context))];
 }
 
 function outOfBounds(issue: Issue & { code: "too_small" | "too_big" }, context: IssueContext): Fault {

@@ -95,7 +95,7 @@ export function visitScalars(
   path: readonly (string | number)[] = [],
 ): void {
   if (value === null || typeof value !== "object") {
-    visit(path, scalarOf(value), node);
+    visit(path, scalarOf(value), node === null ? null : variantOf(node, value));
     return;
   }
   const entries: [string | number, unknown][] = Array.isArray(value)
@@ -121,12 +121,17 @@ function childSchema(node: SchemaNode, key: PropertyKey, value: unknown): Schema
   return typeof variant.additionalProperties === "object" ? variant.additionalProperties : null;
 }
 
-/** For a source: the shape of its type. A union of plain values has no children, so any of them will do. */
+/**
+ * For a source: the shape of its type. For what may be a text or a section: the one that it is. A union of plain
+ * values has no children, so any of them will do.
+ */
 function variantOf(node: SchemaNode, value: unknown): SchemaNode | null {
   const variants = node.oneOf ?? node.anyOf;
   if (variants === undefined) return node;
   const type = child(value, "type");
-  return variants.find((variant) => variant.properties?.["type"]?.const === type) ?? null;
+  const ofType = variants.filter((variant) => variant.properties?.["type"]?.const === type);
+  const isSection = value !== null && typeof value === "object" && !Array.isArray(value);
+  return ofType.find((variant) => (variant.properties !== undefined) === isSection) ?? ofType[0] ?? null;
 }
 
 export function child(value: unknown, key: PropertyKey): unknown {

@@ -4,64 +4,15 @@
  */
 import { z } from "zod";
 import { modes } from "../domain/run.ts";
+import { healing } from "./healing.ts";
 import { matchPattern } from "./match.ts";
+import { baseUrl, count, duration, name, network, optionalUrl, port, secret, webUrl } from "./scalars.ts";
+import { source } from "./source-schema.ts";
 
-// ── Building blocks ──────────────────────────────────────────────────────────────────────────────────────────────
-
-const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-const longest = 3_650 * 86_400_000;
-
-/** `60s` → 60000; null when it is no duration. */
-export function parseDuration(text: string): number | null {
-  const [, amount, unit] = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text) ?? [];
-  const factor = units[unit ?? ""];
-  if (amount === undefined || factor === undefined) return null;
-  return Number(amount) * factor;
-}
-
-const duration = z
-  .string()
-  .regex(/^\d{1,9}(ms|s|m|h|d)$/, "must be a duration such as `500ms`, `60s`, `5m`, `24h` or `30d`")
-  .transform((text, context) => {
-    const ms = parseDuration(text) ?? 0;
-    if (ms < 1 || ms > longest)
-      context.addIssue({ code: "custom", message: "must be between `1ms` and `3650d`" });
-    return ms;
-  });
-
-const count = (max: number) => z.int().min(1).max(max);
-const port = z.int().min(0).max(65_535);
-
-/** A value that only ever comes from the environment; see secrets.ts. */
-const secret = () => z.string().meta({ "x-secret": true });
-
-const isWebUrl = (text: string): boolean => {
-  if (!URL.canParse(text)) return false;
-  const url = new URL(text);
-  return ["http:", "https:"].includes(url.protocol) && url.username === "" && url.password === "";
-};
-const webUrl = z
-  .string()
-  .refine(
-    (text) => text === "" || isWebUrl(text),
-    "must be a URL with http:// or https://, without a user or password",
-  )
-  .transform((text) => text.replace(/\/+$/, ""));
-
-/** Empty means unset, so that `"${GITHUB_API_URL:-}"` leaves the vendor's own address. */
-const optionalUrl = webUrl.transform((text) => (text === "" ? undefined : text)).optional();
-const optionalText = z
-  .string()
-  .transform((text) => (text === "" ? undefined : text))
-  .optional();
-const baseUrl = optionalUrl.describe(
-  "Where the vendor's API is. Leave it out, or empty, for the vendor's own; set it for a proxy or a local stand-in.",
-);
-
-const name = z
-  .string()
-  .max(64)
-  .regex(/^[a-z0-9][a-z0-9-]*$/, "must be made of a-z, 0-9 and `-`, and start with a letter or digit");
+export { parseDuration } from "./scalars.ts";
+export { sourceCredentials } from "./source-schema.ts";
+export type { SourceConfig } from "./source-schema.ts";
+export type { MatchFields, MatchOperators, MatchPattern, MatchScalar } from "./match.ts";
 
 // ── Server ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -88,63 +39,21 @@ const server = z.strictObject({
     .default(false)
     .describe("Refuse requests that did not come over HTTPS (as told by a trusted proxy). Default false."),
   trustProxy: z
-    .array(z.string().min(1))
+    .array(network)
     .default([])
     .describe(
-      "Addresses or networks (10.0.0.0/8) of the proxies whose X-Forwarded-* headers are believed. Default none.",
+      "Addresses or networks (10.0.0.0/8) of the proxies whose X-Forwarded-For and -Proto are believed; they must replace or extend what clients send. Default none.",
     ),
+  addressLists: z
+    .record(name, z.array(network).min(1, "needs at least one address or network"))
+    .default({})
+    .describe(
+      "Lists of addresses and networks by name, for `allowFrom` of a source. `github`, `stripe` and `linear` are known already; naming one here replaces it.",
+    ),
+  githubMetaUrl: optionalUrl.describe(
+    "Where GitHub publishes its addresses, read daily while a source has `allowFrom: [github]`. Default https://api.github.com/meta.",
+  ),
 });
-
-// ── Sources: one entry per type ──────────────────────────────────────────────────────────────────────────────────
-
-const signingSecrets = z
-  .array(secret())
-  .min(1, "needs at least one secret")
-  .transform((all) => all.filter((one) => one !== ""))
-  .describe(
-    "Signing secrets, as ${NAME}. Several while you rotate; empty ones are dropped. None left: inactive.",
-  );
-
-const sourceTypes = {
-  stripe: z.strictObject({
-    type: z.literal("stripe").describe("Stripe webhooks."),
-    secrets: signingSecrets,
-  }),
-  github: z.strictObject({
-    type: z.literal("github").describe("GitHub webhooks, of a repository, an organisation or an App."),
-    secrets: signingSecrets,
-  }),
-  gmail: z.strictObject({
-    type: z.literal("gmail").describe("A Gmail mailbox, announced by Cloud Pub/Sub push."),
-    account: z.string().describe("The mailbox, such as support@acme.example."),
-    audience: z
-      .string()
-      .describe("The audience set on the push subscription; usually this source's public URL."),
-    pushServiceAccount: z
-      .string()
-      .describe("E-mail address of the service account that Pub/Sub signs its pushes with. Unset: inactive."),
-    credentials: secret().describe(
-      "Google credentials that may read the mailbox, as ${NAME}. Unset: inactive.",
-    ),
-    topic: optionalText.describe(
-      "Pub/Sub topic to renew the mailbox's watch with: projects/NAME/topics/NAME.",
-    ),
-    baseUrl,
-    keySetUrl: optionalUrl.describe(
-      "Where the keys are that Google signs pushes with. Default: Google's own.",
-    ),
-    jwksUrl: optionalUrl.describe("Another name for keySetUrl."),
-  }),
-} as const;
-
-/** The fields that must all be set for a source to be active. */
-export const sourceCredentials: Readonly<Record<keyof typeof sourceTypes, readonly string[]>> = {
-  stripe: ["secrets"],
-  github: ["secrets"],
-  gmail: ["pushServiceAccount", "credentials"],
-};
-
-const source = z.discriminatedUnion("type", [sourceTypes.stripe, sourceTypes.github, sourceTypes.gmail]);
 
 // ── Models ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -292,6 +201,7 @@ export const Config = z.strictObject({
     })
     .prefault({})
     .describe("Who is told when something needs a person."),
+  healing,
   retention: z
     .strictObject({
       events: duration.prefault("30d").describe("How long bodies, facts and prompts are kept. Default 30d."),
@@ -330,6 +240,5 @@ export const Config = z.strictObject({
     .describe("How long work may wait."),
 });
 export type Config = z.output<typeof Config>;
-export type SourceConfig = z.output<typeof source>;
 export type RouteConfig = z.output<typeof route>;
 export type ModelConfig = z.output<typeof model>;

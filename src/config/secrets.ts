@@ -51,10 +51,15 @@ function passwordOf(raw: string): string {
   return colon < 0 ? "" : userinfo.slice(colon + 1);
 }
 
-const fieldOf = (path: Path): string => String(path.findLast((key) => typeof key === "string") ?? "");
+/** `sources.stripe.secrets[1].value`: the secret of an entry with dates. */
+const isDated = (path: Path): boolean => path.at(-1) === "value" && typeof path.at(-2) === "number";
+
+const fieldOf = (path: Path): string =>
+  String((isDated(path) ? path.slice(0, -1) : path).findLast((key) => typeof key === "string") ?? "");
 
 /** `destinations.hubspot.token` → HUBSPOT_TOKEN; `sources.stripe.secrets[1]` → STRIPE_SECRET_2. */
 function variableFor(path: Path): string {
+  if (isDated(path)) return variableFor(path.slice(0, -1));
   const last = path.at(-1);
   const field = fieldOf(path).replace(/s$/, (end) => (typeof last === "number" ? "" : end));
   const words = [String(path[1] ?? ""), field.replace(/([A-Z])/g, "_$1")];

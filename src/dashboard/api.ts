@@ -98,6 +98,12 @@ export interface SourceRow {
   readonly active: boolean;
   readonly lastEventAt: string | null;
   readonly events: number;
+  /** What makes its provider notify us; null where that is not ours to keep. */
+  readonly watch: {
+    readonly state: "active" | "failing" | "lapsed" | "none";
+    readonly expiresAt: string | null;
+    readonly error: string | null;
+  } | null;
 }
 export interface Overview {
   readonly version: string;

@@ -47,6 +47,28 @@ export function Breakers() {
   );
 }
 
+const watchWords = {
+  active: "its provider notifies us",
+  failing: "its watch could not be renewed",
+  lapsed: "its watch has lapsed: nothing is announced any more",
+  none: "its provider does not notify us yet",
+} as const;
+
+function WatchLine({ watch }: { readonly watch: NonNullable<SourceRow["watch"]> }) {
+  const isGood = watch.state === "active";
+  return (
+    <span class={isGood ? "soft" : `status ${watch.state === "lapsed" ? "bad" : "hold"}`}>
+      {!isGood && (
+        <span class="mark" aria-hidden="true">
+          !
+        </span>
+      )}
+      {watchWords[watch.state]}
+      {watch.error !== null && `: ${watch.error}`}
+    </span>
+  );
+}
+
 export function Sources() {
   const sources = useLoaded<Page<SourceRow>>("/api/sources", ({ kind }) => kind === "event");
   return (
@@ -80,6 +102,7 @@ export function Sources() {
                     ) : (
                       <Ago at={source.lastEventAt} />
                     )}
+                    {source.watch && <WatchLine watch={source.watch} />}
                   </li>
                 ))}
               </ul>

@@ -6,7 +6,7 @@ import type { Delivery, StoredEvent, EventStatus } from "./event.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { DecidedBy, Mode, Run, RunStatus } from "./run.ts";
 import type { Readers } from "./readers.ts";
-import type { Identified, RawRequest, Source, Verified } from "./source.ts";
+import type { HealedItem, Identified, RawRequest, Source, Verified } from "./source.ts";
 import type { StepRecord, StepUsage } from "./step.ts";
 
 // ── Journal: the system of record ────────────────────────────────────────────────────────────────────────────────
@@ -44,13 +44,18 @@ export interface AcceptRequest {
     readonly value: string;
     readonly expected: number;
   };
+  /** Keeps no delivery of what is known already: a record that is read again and again holds mostly that. */
+  readonly newsOnly?: boolean;
 }
 
 export interface AcceptedItem {
   /** Of the stored event, or of the first copy when it is a duplicate. */
   readonly event: string;
   readonly duplicate: boolean;
-  /** Runs that were started: 0 for a duplicate. */
+  /**
+   * Runs that were started. For a duplicate none, unless its event never completed: then the copy means "try again", and
+   * the agents whose runs are dead (or whose route failed) get a run of the next generation.
+   */
   readonly runs: readonly string[];
 }
 
@@ -115,7 +120,7 @@ export interface ReplayRequest {
  * Throws JournalUnavailable when the disk or the database can't take it: then nothing of that write was stored.
  */
 export interface Journal {
-  /** The one transaction of acceptance: delivery, event, dedupe keys, runs, superseding, cursor. */
+  /** The one transaction of acceptance: delivery, event, dedupe keys, runs (also of "try again"), superseding, cursor. */
   accept(request: AcceptRequest): Promise<AcceptedItem[]>;
   /** Keeps a signed but unreadable request. */
   keepMalformed(delivery: Omit<Delivery, "event" | "result">, body: Uint8Array): Promise<void>;
@@ -177,7 +182,7 @@ export interface State {
   /** Compare and set; `expected` 0 means it must not exist. False when someone else was faster. */
   put(scope: StateScope, key: string, value: Json, expected: number): Promise<boolean>;
 }
-export type StateScope = "breaker" | "cursor" | "budget" | "pause" | "meta";
+export type StateScope = "breaker" | "cursor" | "watch" | "budget" | "pause" | "meta";
 
 // ── Inbox: the door that every event comes through ───────────────────────────────────────────────────────────────
 
@@ -194,6 +199,15 @@ export interface Inbox {
     source: string,
     items: readonly Identified[],
     cursor: { readonly value: string; readonly expected: number },
+  ): Promise<AcceptedItem[]>;
+  /**
+   * Stores what was read from a provider's record, and moves the healed point of the source, together: cursor
+   * `heal:<source>`, an ISO time. Throws JournalUnavailable.
+   */
+  acceptHealed(
+    source: string,
+    items: readonly HealedItem[],
+    point: { readonly value: string; readonly expected: number },
   ): Promise<AcceptedItem[]>;
   /** Keeps an authentic request that could not be read. Throws JournalUnavailable. */
   keepMalformed(source: Source, request: RawRequest, verified: Verified, reason: string): Promise<void>;
@@ -237,6 +251,8 @@ export interface SourceActivity {
   readonly source: string;
   readonly events: number;
   readonly lastEventAt: number | null;
+  /** Which secret signed its latest delivery that was signed with one (0 = first), and when; null before the first. */
+  readonly lastSecret: { readonly index: number; readonly at: number } | null;
 }
 
 /** Read-only; lists are newest first, and a cursor stays right while new rows come in. */

@@ -19,6 +19,8 @@ export interface RawRequest {
 export interface Verified {
   /** Which secret matched, 0 = first; null where the provider signs with keys of its own. */
   readonly secretIndex: number | null;
+  /** Items of a batch that are not addressed to us: not identified, only counted. */
+  readonly foreign?: number;
 }
 
 /** One event in an authentic request. */
@@ -39,6 +41,13 @@ export interface Identified {
   readonly notification?: { readonly mailbox: string };
 }
 
+/** How a stored request is answered where the provider does not take `200` with our JSON. */
+export interface Acknowledgement {
+  readonly status: 200 | 202;
+  /** Nothing is said: the provider would read our JSON as an instruction. */
+  readonly empty: boolean;
+}
+
 /** An answer to a provider's handshake; nothing is stored. */
 export interface HandshakeAnswer {
   readonly status: 200;
@@ -56,6 +65,48 @@ export interface Expansion {
   readonly more?: boolean;
 }
 
+/** What makes a provider notify us: asked for by us, and lapsing by itself. Times in milliseconds since the epoch. */
+export interface Watch {
+  /** The provider's id of it; null where it has none. */
+  readonly id: string | null;
+  /** A hash of what was asked for: mailbox, address, secret. Another one means that it has to be made anew. */
+  readonly of: string;
+  readonly expiresAt: number;
+  /** When it is to be renewed, long before. */
+  readonly renewAt: number;
+}
+
+/** active: it lasts. failing: it lasts, but could not be renewed. lapsed: its end has passed. none: not made yet. */
+export const watchStates = ["active", "failing", "lapsed", "none"] as const;
+
+/** What a notification about notifications asks for. rescan: some were lost. renew: the watch ended or will. */
+export type WatchNotice = "rescan" | "renew";
+
+/** What is asked of a provider's record of its events or deliveries. */
+export interface HealRequest {
+  /** Milliseconds since the epoch: what is older was fetched before, or is out of reach. */
+  readonly since: number;
+  /** Exact event types and globs that routes of this source name; a record of more than was addressed to us is narrowed by them. */
+  readonly types: readonly string[];
+  /** Whether one of `types` fits. */
+  wants(type: string): boolean;
+  readonly signal: AbortSignal;
+}
+
+/** An event that was read from the provider's record instead of being received. */
+export interface HealedItem {
+  readonly item: Identified;
+  /** As `keptHeaders` of a request would be. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** A part of the record, older parts first. */
+export interface Healed {
+  readonly items: readonly HealedItem[];
+  /** All that the record holds up to here is in this part and the ones before it; milliseconds since the epoch. */
+  readonly until: number;
+}
+
 export interface Source {
   /** The name under `sources:`. */
   readonly name: string;
@@ -65,17 +116,37 @@ export interface Source {
   readonly maxBodyBytes: number;
   /** Headers worth keeping with the event (lower case). Credentials and signatures are never among them. */
   readonly keptHeaders: readonly string[];
-  /** Answers a provider's handshake, or null when the request is none. May throw Rejection. */
+  /**
+   * Answers a handshake that comes unsigned, by POST or GET, or null when the request is none. Asked before `verify`, so it must give
+   * away nothing. May throw Rejection.
+   */
   handshake?(request: RawRequest): HandshakeAnswer | null;
   /** Checks the raw bytes in constant time. Throws Rejection 401; 503 when the provider's keys can't be fetched. */
   verify(request: RawRequest): Verified | Promise<Verified>;
+  /** Answers a handshake that is signed as events are, or null when the request is none. Asked after `verify`. */
+  challenge?(request: RawRequest): HandshakeAnswer | null;
   /** Reads an authentic request. Throws Rejection 400 when it can't be read. */
   identify(request: RawRequest): Identified[];
+  /** Asked once the events are stored, and for duplicates too. */
+  acknowledgement?(events: readonly Identified[]): Acknowledgement;
   /**
    * Reads the change feed after `cursor` (null: none stored yet).
-   * Throws ServiceError; an expired cursor is no error but a bounded re-scan.
+   * Throws ServiceError; an expired cursor is no error but a bounded re-scan. `again` asks for that re-scan although the
+   * cursor is good.
    */
-  expand?(cursor: string | null, signal: AbortSignal): Promise<Expansion>;
+  expand?(cursor: string | null, signal: AbortSignal, again?: boolean): Promise<Expansion>;
   /** Where the feed stands now, to begin with; called at start when no cursor is stored. Throws ServiceError. */
   currentCursor?(signal: AbortSignal): Promise<string>;
+  /** Types of notifications that are about the notifications themselves. */
+  readonly notices?: Readonly<Record<string, WatchNotice>>;
+  /**
+   * Renews the watch that is held, or makes one where none is, where it is gone, or where it is not of what is configured.
+   * Absent where a person sets it up. Called at start, when `renewAt` comes, and on a notice. Throws ServiceError.
+   */
+  keepAlive?(held: Watch | null, signal: AbortSignal): Promise<Watch>;
+  /**
+   * Reads what the provider may not have managed to deliver from its own record, authenticated by our credentials there;
+   * absent without them. May give what was received already: it has the same dedupe keys. Iterating throws ServiceError.
+   */
+  heal?(request: HealRequest): AsyncIterable<Healed>;
 }

@@ -12,6 +12,7 @@ import {
   readListQuery,
   readRejection,
   readReplay,
+  readSince,
 } from "./admin-queries.ts";
 import type { ListName } from "./admin-queries.ts";
 import type { LiveFeed } from "./admin-stream.ts";
@@ -45,6 +46,11 @@ export interface Control {
   approve(action: string, decision: { hash: string; edited?: JsonObject; by: string }): Promise<void>;
   reject(action: string, decision: { reason: string; by: string }): Promise<void>;
   cancelRun(run: string, reason: string): Promise<void>;
+  /** Also throws ServiceError and ServiceClosed. `since` in milliseconds; left out, the source's healed point. */
+  heal(
+    source: string,
+    since: number | undefined,
+  ): Promise<{ readonly healed: number; readonly restarted: number; readonly more: boolean }>;
   /** `count` runs of `events` events; with `dryRun` they are counted only and `runs` is empty. */
   replay(
     filter: ReplayFilter,
@@ -150,6 +156,11 @@ function addDeeds(app: Hono<AdminEnv>, parts: ApiParts): void {
     await control.cancelRun(id, reason);
     const found = await reads.run(id);
     return found ? c.json(runRow(found.run)) : missing(c, "run");
+  });
+  app.post("/api/sources/:name/heal", async (c) => {
+    const since = readSince(await bodyOf(c), clock.now());
+    const { healed, restarted, more } = await control.heal(c.req.param("name"), since);
+    return c.json({ healed, restarted, more });
   });
   app.post("/api/replays", async (c) => {
     const { command, dryRun } = readReplay(await bodyOf(c), clock.now());

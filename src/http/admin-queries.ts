@@ -95,6 +95,7 @@ const approval = z.strictObject({
 const rejection = z.strictObject({ reason });
 const cancellation = z.strictObject({ reason: reason.default("cancelled by a person") });
 const name = z.string().min(1).max(200);
+const healing = z.strictObject({ since: z.string().optional() });
 const filter = z.strictObject({
   source: name.optional(),
   type: name.optional(),
@@ -114,6 +115,11 @@ const replay = z.strictObject({
 export const readApproval = (body: Json) => parse(approval, body);
 export const readRejection = (body: Json) => parse(rejection, body);
 export const readCancellation = (body: Json) => parse(cancellation, body);
+/** Milliseconds since the epoch; undefined when left open. Throws BadRequest. */
+export function readSince(body: Json, now: number): number | undefined {
+  const { since } = parse(healing, body);
+  return since === undefined ? undefined : readTime("since", since, now);
+}
 
 export interface ReplayCommand {
   readonly event?: string;

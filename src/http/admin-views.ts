@@ -5,6 +5,7 @@ import { isObject } from "../domain/json.ts";
 import type { Json } from "../domain/json.ts";
 import type { EventSummary, Overview, Reads } from "../domain/ports.ts";
 import type { Run } from "../domain/run.ts";
+import type { watchStates } from "../domain/source.ts";
 import type { StepRecord } from "../domain/step.ts";
 import { redactText } from "../observability/redact.ts";
 
@@ -23,6 +24,19 @@ export interface SourceRow {
   /** Milliseconds since the epoch. */
   readonly lastEventAt: number | null;
   readonly events: number;
+  /** Which secret signed last, 0 = first. */
+  readonly lastSecret: { readonly index: number; readonly at: number } | null;
+  /** Up to when nothing that it sent is missing; milliseconds since the epoch, null when its gaps are not healed. */
+  readonly healedUntil: number | null;
+  /** What makes its provider notify us; null where that is not ours to keep. */
+  readonly watch: WatchRow | null;
+}
+export interface WatchRow {
+  readonly state: (typeof watchStates)[number];
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number | null;
+  readonly lastRenewedAt: number | null;
+  readonly error: string | null;
 }
 
 const iso = (at: number): string => new Date(at).toISOString();
@@ -190,6 +204,14 @@ export const sourceRow = (source: SourceRow) => ({
   active: source.active,
   lastEventAt: isoOrNull(source.lastEventAt),
   events: source.events,
+  lastSecret: source.lastSecret && { index: source.lastSecret.index, at: iso(source.lastSecret.at) },
+  healedUntil: isoOrNull(source.healedUntil),
+  watch: source.watch && {
+    state: source.watch.state,
+    expiresAt: isoOrNull(source.watch.expiresAt),
+    lastRenewedAt: isoOrNull(source.watch.lastRenewedAt),
+    error: redactedOrNull(source.watch.error),
+  },
 });
 
 const sum = (counts: Readonly<Record<string, number>>) =>

@@ -8,9 +8,10 @@ import { Hono } from "hono";
 import type { Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { getCookie } from "hono/cookie";
-import { Conflict, JournalUnavailable } from "../domain/errors.ts";
+import { Conflict, JournalUnavailable, ServiceClosed, ServiceError } from "../domain/errors.ts";
 import type { Changes, Reads } from "../domain/ports.ts";
 import type { Log } from "../observability/log.ts";
+import { redactText } from "../observability/redact.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Clock } from "../resilience/clock.ts";
 import type { AdminEnv } from "./admin-access.ts";
@@ -235,6 +236,10 @@ function failure(c: C, error: Error, log: Log) {
   if (error instanceof JournalUnavailable) {
     c.header("Retry-After", "5");
     return c.json(errorAnswer("journal_unavailable", "The journal can't be used right now; try again."), 503);
+  }
+  if (error instanceof ServiceError || error instanceof ServiceClosed) {
+    c.header("Retry-After", "60");
+    return c.json(errorAnswer("service_unavailable", redactText(error.message)), 503);
   }
   log.error({ err: error, path: pathOf(c) }, "a request to the admin port failed");
   return c.json(errorAnswer("internal", "This failed on our side; the log says why."), 500);

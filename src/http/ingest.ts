@@ -1,8 +1,9 @@
 /**
  * The receiver: bare node:http, because every event passes here.
  *
- * One request:  known path? ─▶ active? ─▶ allowed? ─▶ readable size? ─▶ [handshake] ─▶ authentic? ─▶ readable?
- *               404 405         503        403 415      413              200            401 429      400, kept
+ * One request:  known path? ─▶ active? ─▶ allowed? ─▶ readable size? ─▶ [handshake] ─▶ authentic? ─▶ [challenge]
+ *               404 405         503        403 415      413              200            401 429        200
+ *               ─▶ readable? (400, kept)
  *               ─▶ stored ─▶ 200.     Anything that keeps us from storing it is a 503 with Retry-After.
  *
  * The server:   idle ──listen──▶ listening ──close──▶ stopping (answers what it has, takes nothing new) ──▶ closed
@@ -13,7 +14,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { JournalUnavailable, Rejection } from "../domain/errors.ts";
 import type { AcceptedItem, Inbox } from "../domain/ports.ts";
-import type { Identified, RawRequest, Source, Verified } from "../domain/source.ts";
+import type { Acknowledgement, Identified, RawRequest, Source, Verified } from "../domain/source.ts";
 import type { Log } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Clock } from "../resilience/clock.ts";
@@ -22,6 +23,7 @@ import { answerWireFault, failure, send, success } from "./answer.ts";
 import type { Answer } from "./answer.ts";
 import { createBadSignatures } from "./bad-signatures.ts";
 import { Aborted, announcedLength, readBody, tooLarge } from "./body.ts";
+import type { Door } from "./doors.ts";
 import { listenFault } from "./listen-fault.ts";
 
 /** All optional; times in milliseconds, sizes in bytes. */
@@ -47,6 +49,8 @@ export interface IngestOptions {
   readonly clock: Clock;
   /** Refuse requests that did not come over HTTPS by the word of a trusted proxy. */
   readonly requireHttps?: boolean;
+  /** What single sources ask beyond that, by name; read at every request. */
+  readonly doors?: (source: string) => Door | undefined;
   /** Addresses and CIDR ranges whose X-Forwarded-* headers are believed. */
   readonly trustProxy?: readonly string[];
   readonly limits?: IngestLimits;
@@ -170,23 +174,30 @@ export function createIngest(options: IngestOptions): Ingest {
     receivedAt: number,
     beforeBody: () => void,
   ): Promise<Outcome> {
-    admit(source, request);
+    const door = options.doors?.(source.name) ?? {};
+    admit(source, door, request);
+    const most = door.maxBody ?? source.maxBodyBytes;
     const length = announcedLength(request);
-    if (length !== null && length > source.maxBodyBytes) throw tooLarge(source.maxBodyBytes);
+    if (length !== null && length > most) throw tooLarge(most);
     beforeBody();
-    const body = await readBody(request, source.maxBodyBytes);
+    const body = await readBody(request, most);
     const raw = rawRequest(request, body, receivedAt, addresses.of(request));
     const handshake = source.handshake?.(raw);
     if (handshake) return { answer: handshake, result: "handshake" };
+    if (raw.method !== "POST") throw postOnly();
     const verified = await source.verify(raw);
-    const accepted = await inbox.accept(source, raw, verified, await identify(source, raw, verified));
-    return stored(accepted);
+    if (verified.foreign)
+      metrics.eventsReceived.inc({ source: source.name, result: "foreign" }, verified.foreign);
+    const challenge = source.challenge?.(raw);
+    if (challenge) return { answer: challenge, result: "handshake" };
+    const events = await identify(source, raw, verified);
+    const accepted = await inbox.accept(source, raw, verified, events);
+    return stored(accepted, source.acknowledgement?.(events));
   }
 
-  function admit(source: Source, request: IncomingMessage): void {
-    if (request.method !== "POST") {
-      throw new Rejection(405, "method_not_allowed", "webhooks are sent with POST");
-    }
+  function admit(source: Source, door: Door, request: IncomingMessage): void {
+    // A handshake may come by GET; what comes so and is none is refused once it has been looked at.
+    if (request.method !== "POST" && !(request.method === "GET" && source.handshake)) throw postOnly();
     if (!source.active) {
       throw new Rejection(
         503,
@@ -195,7 +206,18 @@ export function createIngest(options: IngestOptions): Ingest {
         { retryAfterSeconds: 60 },
       );
     }
-    if (options.requireHttps && !addresses.overHttps(request)) {
+    if (door.allows && !door.allows(addresses.of(request))) {
+      log.info(
+        { source: source.name, address: addresses.of(request) },
+        "ingest: refused, address not allowed",
+      );
+      throw new Rejection(
+        403,
+        "address_not_allowed",
+        "this address is not in the source's allowFrom; behind a proxy, list the proxy in server.trustProxy",
+      );
+    }
+    if ((door.requireHttps ?? options.requireHttps) && !addresses.overHttps(request)) {
       throw new Rejection(
         403,
         "https_required",
@@ -308,6 +330,8 @@ function pathOf(url: string): string {
   return query < 0 ? url : url.slice(0, query);
 }
 
+const postOnly = (): Rejection => new Rejection(405, "method_not_allowed", "webhooks are sent with POST");
+
 function known(source: Source | undefined): Source {
   if (source) return source;
   throw new Rejection(
@@ -345,14 +369,15 @@ function rawRequest(
   };
 }
 
-function stored(items: readonly AcceptedItem[]): Outcome {
+function stored(items: readonly AcceptedItem[], asked?: Acknowledgement): Outcome {
   const duplicate = items.length > 0 && items.every((item) => item.duplicate);
   const status = duplicate ? "duplicate" : "accepted";
-  const answer = success({
+  const told = success({
     status,
     event: items[0]?.event ?? null,
     runs: items.reduce((sum, item) => sum + item.runs.length, 0),
     events: items.map((item) => item.event),
   });
-  return { answer, result: status };
+  const content = asked?.empty ? { contentType: "text/plain; charset=utf-8", body: "" } : told;
+  return { answer: { ...content, status: asked?.status ?? told.status }, result: status };
 }

@@ -1,6 +1,7 @@
 /** The shapes of the admin API's rows, as JSON Schema (2020-12, the dialect of OpenAPI 3.1). */
 import { actionStatuses } from "../domain/action.ts";
 import { modes, runStatuses } from "../domain/run.ts";
+import { watchStates } from "../domain/source.ts";
 
 const text = { type: "string" };
 const textOrNull = { type: ["string", "null"] };
@@ -147,6 +148,16 @@ export const openapiSchemas = {
     active: { type: "boolean" },
     lastEventAt: timeOrNull,
     events: count,
+    lastSecret: orNull(object({ index: count, at: time })),
+    healedUntil: timeOrNull,
+    watch: orNull(
+      object({
+        state: { enum: [...watchStates] },
+        expiresAt: timeOrNull,
+        lastRenewedAt: timeOrNull,
+        error: textOrNull,
+      }),
+    ),
   }),
   Overview: object({
     version: text,
@@ -188,5 +199,6 @@ export const openapiSchemas = {
       dryRun: { type: "boolean", default: false },
     },
   },
+  Healed: object({ healed: count, restarted: count, more: { type: "boolean" } }),
   Replay: object({ count, events: count, runs: list(text), dryRun: { type: "boolean" } }),
 };

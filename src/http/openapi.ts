@@ -112,6 +112,18 @@ const paths = {
       responses: answers("All sources", pageOf("Source")),
     },
   },
+  "/api/sources/{name}/heal": {
+    post: {
+      ...deed(
+        "heal",
+        "Fetch now what the provider could not deliver: from its healed point on, or from `since`",
+        body([], { since: { ...text, description: "As in lists" } }),
+        ref("Healed"),
+        [404, 409, 503],
+      ).post,
+      parameters: [{ ...idParameter, name: "name" }],
+    },
+  },
   "/api/stream": {
     get: {
       operationId: "stream",

@@ -41,6 +41,9 @@ export interface Router extends Inbox {
   expansionOf(source: string): NewRun;
 }
 
+/** Stands where the sender's address would: nobody sent it, it was fetched. */
+const healedAddress = "healed";
+
 export function createInbox({ journal, queue, table, clock, ids, log }: InboxParts): Router {
   const newRun = (part: Pick<NewRun, "route" | "agent" | "mode" | "concurrency">): NewRun => ({
     ...part,
@@ -123,6 +126,17 @@ export function createInbox({ journal, queue, table, clock, ids, log }: InboxPar
         items: items.map((item) => acceptance(source, clock.now(), {}, item)),
         cursor: { key: source, ...cursor },
       }),
+    acceptHealed: (source, items, point) => {
+      const receivedAt = clock.now();
+      return store({
+        delivery: { id: ids("dlv"), source, receivedAt, remoteAddress: healedAddress, secretIndex: null },
+        newsOnly: true,
+        items: items.map(({ item, headers }) =>
+          acceptance(source, receivedAt, { ...headers, "signalbox-healed": "1" }, item),
+        ),
+        cursor: { key: `heal:${source}`, ...point },
+      });
+    },
     keepMalformed: (source, request, verified, reason) =>
       journal.keepMalformed({ ...delivery(source, request, verified.secretIndex), reason }, request.body),
     expansionOf,

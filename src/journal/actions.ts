@@ -12,14 +12,17 @@ import { actionFrom, marks, text, textOrNull } from "./rows.ts";
 import { assertClaimed, progressed, requeueReviewed } from "./runs.ts";
 import { recordStep } from "./steps.ts";
 import type { Connection, SqlValue } from "./sqlite-driver.ts";
+import { place } from "./vault.ts";
 import type { Transaction } from "./writer.ts";
 
 export const actionsOf = (db: Connection, run: string): Action[] =>
-  db.all("SELECT * FROM actions WHERE run = ? ORDER BY position", run).map(actionFrom);
+  db
+    .all("SELECT * FROM actions WHERE run = ? ORDER BY position", run)
+    .map((row) => actionFrom(row, db.vault));
 
 export function actionById(db: Connection, id: string): Action | null {
   const row = db.get("SELECT * FROM actions WHERE id = ?", id);
-  return row ? actionFrom(row) : null;
+  return row ? actionFrom(row, db.vault) : null;
 }
 
 export function recordPlan(tx: Transaction, claim: ClaimKey, { step, actions }: PlanRecord): void {
@@ -38,7 +41,7 @@ export function recordPlan(tx: Transaction, claim: ClaimKey, { step, actions }: 
       action.subject,
       action.key,
       action.status,
-      JSON.stringify(action.input),
+      tx.db.vault.sealText(JSON.stringify(action.input), place.actionInput(action.id)),
       action.hash,
       JSON.stringify(action.needs),
       action.reason,
@@ -110,7 +113,7 @@ export function approve(
     id,
     "planned",
     "input = ?, hash = ?, decided_by = ?, decided_at = ?, reason = NULL, attempts = 0, intent_at = NULL",
-    JSON.stringify(input),
+    tx.db.vault.sealText(JSON.stringify(input), place.actionInput(id)),
     hashJson({ kind: action.kind, input }),
     by,
     tx.now,

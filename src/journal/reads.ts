@@ -109,7 +109,7 @@ function withRuns(db: Connection, rows: readonly Row[]): EventSummary[] {
   const runs =
     ids.length > 0 ? db.all(`SELECT * FROM runs WHERE event IN (${marks(ids)}) ORDER BY id`, ...ids) : [];
   return rows.map((row) => ({
-    ...eventFrom(row),
+    ...eventFrom(row, db.vault),
     runs: runs
       .filter((run) => text(run, "event") === text(row, "id"))
       .map((run) => ({
@@ -142,14 +142,25 @@ function overview(db: Connection, now: number): Overview {
   };
 }
 
-const sourceActivity = (db: Connection): SourceActivity[] =>
-  db
+function sourceActivity(db: Connection): SourceActivity[] {
+  // SQLite takes the other columns from the row that max() was found in.
+  const secrets = new Map(
+    db
+      .all(
+        `SELECT source, secret_index, max(received_at) AS at FROM deliveries
+         WHERE secret_index IS NOT NULL GROUP BY source`,
+      )
+      .map((row) => [text(row, "source"), { index: integer(row, "secret_index"), at: integer(row, "at") }]),
+  );
+  return db
     .all("SELECT source, count(*) AS n, max(received_at) AS last FROM events GROUP BY source ORDER BY source")
     .map((row) => ({
       source: text(row, "source"),
       events: integer(row, "n"),
       lastEventAt: integerOrNull(row, "last"),
+      lastSecret: secrets.get(text(row, "source")) ?? null,
     }));
+}
 
 /** `connection` is asked for each time: the writer may have had to open it again. */
 export function createReads(connection: () => Connection, clock: Clock): Reads {
@@ -164,8 +175,8 @@ export function createReads(connection: () => Connection, clock: Clock): Reads {
       const row = db.get("SELECT * FROM events WHERE id = ?", id);
       if (!row) return null;
       return {
-        ...eventFrom(row),
-        body: bodyFrom(row),
+        ...eventFrom(row, db.vault),
+        body: bodyFrom(row, db.vault),
         deliveries: db.all("SELECT * FROM deliveries WHERE event = ? ORDER BY rowid", id).map(deliveryFrom),
         runs: db.all("SELECT * FROM runs WHERE event = ? ORDER BY id", id).map(runFrom),
       };
@@ -176,8 +187,10 @@ export function createReads(connection: () => Connection, clock: Clock): Reads {
       const row = db.get("SELECT * FROM runs WHERE id = ?", id);
       return row ? { run: runFrom(row), steps: stepsOf(db, id), actions: actionsOf(db, id) } : null;
     },
-    actions: async (query): Promise<Page<Action>> =>
-      mapped(page(connection(), lists.actions, query), actionFrom),
+    actions: async (query): Promise<Page<Action>> => {
+      const db = connection();
+      return mapped(page(db, lists.actions, query), (row) => actionFrom(row, db.vault));
+    },
     action: async (id) => actionById(connection(), id),
     overview: async () => overview(connection(), clock.now()),
     sourceActivity: async () => sourceActivity(connection()),

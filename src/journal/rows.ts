@@ -6,6 +6,8 @@ import type { Json, JsonObject } from "../domain/json.ts";
 import type { DecidedBy, Mode, Run, RunStatus, WaitingFor } from "../domain/run.ts";
 import type { StepRecord, StepUsage } from "../domain/step.ts";
 import type { Row } from "./sqlite-driver.ts";
+import { place } from "./vault.ts";
+import type { Vault } from "./vault.ts";
 
 export const text = (row: Row, column: string): string => String(row[column]);
 export const textOrNull = (row: Row, column: string): string | null =>
@@ -19,7 +21,7 @@ const parsedOrNull = <T>(row: Row, column: string): T | null => {
   return value === null ? null : (JSON.parse(value) as T);
 };
 
-export const eventFrom = (row: Row): Omit<StoredEvent, "body"> => ({
+export const eventFrom = (row: Row, vault: Vault): Omit<StoredEvent, "body"> => ({
   id: text(row, "id"),
   source: text(row, "source"),
   type: text(row, "type"),
@@ -28,7 +30,10 @@ export const eventFrom = (row: Row): Omit<StoredEvent, "body"> => ({
   occurredAt: integerOrNull(row, "occurred_at"),
   status: text(row, "status") as EventStatus,
   bodyHash: text(row, "body_hash"),
-  headers: parsed<Record<string, string>>(row, "headers"),
+  headers: JSON.parse(vault.openText(text(row, "headers"), place.eventHeaders(text(row, "id")))) as Record<
+    string,
+    string
+  >,
   faults: parsed<RoutingFault[]>(row, "faults"),
 });
 
@@ -36,9 +41,11 @@ export const eventFrom = (row: Row): Omit<StoredEvent, "body"> => ({
 export const eventColumns =
   "id, source, type, provider_id, received_at, occurred_at, status, body_hash, headers, faults";
 
-export const bodyFrom = (row: Row): Uint8Array => {
+export const bodyFrom = (row: Row, vault: Vault): Uint8Array => {
   const body = row["body"];
-  return body instanceof Uint8Array ? body : new Uint8Array();
+  return body instanceof Uint8Array
+    ? vault.openBytes(body, place.eventBody(text(row, "id")))
+    : new Uint8Array();
 };
 
 export const deliveryFrom = (row: Row): Delivery => ({
@@ -79,17 +86,19 @@ export function runFrom(row: Row): Run {
   };
 }
 
-export const stepFrom = (row: Row): StepRecord => ({
+export const stepFrom = (row: Row, vault: Vault): StepRecord => ({
   run: text(row, "run"),
   name: text(row, "name"),
   schemaVersion: integer(row, "schema_version"),
-  output: parsed<Json>(row, "output"),
+  output: JSON.parse(
+    vault.openText(text(row, "output"), place.stepOutput(text(row, "run"), text(row, "name"))),
+  ) as Json,
   startedAt: integer(row, "started_at"),
   endedAt: integer(row, "ended_at"),
   usage: parsedOrNull<StepUsage>(row, "usage"),
 });
 
-export const actionFrom = (row: Row): Action => ({
+export const actionFrom = (row: Row, vault: Vault): Action => ({
   id: text(row, "id"),
   run: text(row, "run"),
   agent: text(row, "agent"),
@@ -98,7 +107,7 @@ export const actionFrom = (row: Row): Action => ({
   subject: text(row, "subject"),
   key: text(row, "key"),
   status: text(row, "status") as ActionStatus,
-  input: parsed<JsonObject>(row, "input"),
+  input: JSON.parse(vault.openText(text(row, "input"), place.actionInput(text(row, "id")))) as JsonObject,
   hash: text(row, "hash"),
   needs: parsed<string[]>(row, "needs"),
   ref: parsedOrNull<ActionRef>(row, "ref"),

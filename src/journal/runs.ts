@@ -106,7 +106,7 @@ export function claim(tx: Transaction, id: string, owner: string, leaseMs: numbe
   if (!after || !event) throw new Error(`run ${id} or its event vanished while it was claimed`);
   return {
     run: runFrom(after),
-    event: { ...eventFrom(event), body: bodyFrom(event) },
+    event: { ...eventFrom(event, tx.db.vault), body: bodyFrom(event, tx.db.vault) },
     fence: integer(after, "fence"),
     crashes: integer(after, "crashes"),
   };

@@ -4,6 +4,8 @@
  * Bind strings, numbers, Buffers and null only: nothing else behaves alike in both.
  */
 import { createRequire } from "node:module";
+import { createVault } from "./vault.ts";
+import type { Vault } from "./vault.ts";
 import type { DatabaseSyncInstance, StatementSyncInstance } from "@photostructure/sqlite";
 
 export type SqlValue = string | number | null | Uint8Array;
@@ -26,7 +28,11 @@ export class Connection {
   readonly #db: DatabaseSyncInstance;
   readonly #statements = new Map<string, StatementSyncInstance>();
 
-  constructor(path: string) {
+  /** Seals and opens content; what it is given here it is for all that this connection writes and reads. */
+  readonly vault: Vault;
+
+  constructor(path: string, vault: Vault = createVault([])) {
+    this.vault = vault;
     const { DatabaseSync: Database } = sqliteModule();
     this.#db = new Database(path);
   }

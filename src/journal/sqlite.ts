@@ -1,19 +1,11 @@
-/**
- * The journal on SQLite: one file in the data folder, WAL, synchronous=FULL, one process at a time.
- *
- * The folder's lock is an exclusive transaction on a second file, held as long as the process lives: the operating
- * system gives it back after kill -9, where a pid file would have to be believed.
- */
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+/** The journal on SQLite: one file in the data folder, WAL, synchronous=FULL, one process at a time. */
 import type { Changes, Journal, Reads, State } from "../domain/ports.ts";
 import type { Clock } from "../resilience/clock.ts";
 import { actionsOf, approve, beginAction, endAction, recordPlan, reject } from "./actions.ts";
 import { accept, keepMalformed } from "./events.ts";
-import { migrations } from "./migrations/index.ts";
 import { createReads } from "./reads.ts";
 import { eraseContent } from "./retention.ts";
-import { integer, text } from "./rows.ts";
+import { integer } from "./rows.ts";
 import {
   cancel,
   claim,
@@ -26,9 +18,12 @@ import {
   releaseOrphans,
   settle,
 } from "./runs.ts";
-import { Connection, isBusy } from "./sqlite-driver.ts";
+import type { Connection } from "./sqlite-driver.ts";
+import { holdFolder, openFile } from "./sqlite-file.ts";
 import { getState, listState, putState } from "./state.ts";
 import { recordDecision, recordStep, stepsOf } from "./steps.ts";
+import { requireKeys } from "./rekey.ts";
+import type { Vault } from "./vault.ts";
 import { Writer } from "./writer.ts";
 import type { Transaction } from "./writer.ts";
 
@@ -43,16 +38,30 @@ export interface SqliteOptions {
   /** Created with mode 0700 when it is missing. */
   readonly folder: string;
   readonly clock: Clock;
+  /** Seals content at rest; without it new content is stored plain. */
+  readonly vault?: Vault;
   /** Limits the file, to test a full disk. */
   readonly maxPages?: number;
 }
 
-/** Throws when another process holds the folder, or when the file was written by a newer version. */
-export function openSqliteJournal({ folder, clock, maxPages }: SqliteOptions): SqliteJournal {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const lock = lockFolder(folder);
-  const file = join(folder, "journal.db");
-  const writer = new Writer((again) => openFile(file, { maxPages, verify: again }), clock);
+/**
+ * Throws when another process holds the folder, when the file was written by a newer version, or when it holds content
+ * that is sealed with a key which is not there.
+ */
+export function openSqliteJournal({ folder, clock, maxPages, vault }: SqliteOptions): SqliteJournal {
+  const { file, lock } = holdFolder(folder);
+  const open = (again: boolean): Connection => {
+    const db = openFile(file, { maxPages, vault, verify: again });
+    requireKeys(db, clock.now());
+    return db;
+  };
+  let writer: Writer;
+  try {
+    writer = new Writer(open, clock);
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
   return {
     journal: journalOn(writer, clock, () => lock.close()),
     reads: createReads(() => writer.read(), clock),
@@ -63,52 +72,6 @@ export function openSqliteJournal({ folder, clock, maxPages }: SqliteOptions): S
     },
     changes: { subscribe: (listener) => writer.subscribe(listener) },
   };
-}
-
-function lockFolder(folder: string): Connection {
-  const lock = new Connection(join(folder, "lock.db"));
-  try {
-    lock.exec("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
-    return lock;
-  } catch (error) {
-    lock.close();
-    if (!isBusy(error)) throw error;
-    throw new Error(
-      `the data folder ${folder} is in use by another signalbox process: stop it, or set SIGNALBOX_DATA_DIR to another folder`,
-      { cause: error },
-    );
-  }
-}
-
-/** `verify`: after an I/O error the file is checked before it is believed; at a normal start that would cost seconds. */
-function openFile(file: string, options: { maxPages: number | undefined; verify: boolean }): Connection {
-  const db = new Connection(file);
-  // FULL on every opening: SQLite falls back to NORMAL for a WAL file, and an acknowledged event could be lost.
-  db.exec(
-    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON",
-  );
-  // Each write has a savepoint, and a savepoint copies the pages it changes: into memory, not into a file of its own.
-  db.exec("PRAGMA temp_store = MEMORY");
-  // Dedupe keys are spread over their whole index: 16 MB keep some hundred thousand of them at hand.
-  db.exec("PRAGMA cache_size = -16000");
-  if (options.maxPages !== undefined) db.exec(`PRAGMA max_page_count = ${Math.trunc(options.maxPages)}`);
-  const check = options.verify ? db.get("PRAGMA quick_check(1)") : undefined;
-  if (check && text(check, "quick_check") !== "ok")
-    throw new Error(`${file} is damaged: restore it from a backup`);
-  migrate(db, file);
-  return db;
-}
-
-function migrate(db: Connection, file: string): void {
-  const version = integer(db.get("PRAGMA user_version") ?? {}, "user_version");
-  if (version > migrations.length) {
-    throw new Error(
-      `${file} was written by a newer version of signalbox (schema ${version}): install that version`,
-    );
-  }
-  migrations.slice(version).forEach((sql, index) => {
-    db.exec(`BEGIN IMMEDIATE; ${sql}; PRAGMA user_version = ${version + index + 1}; COMMIT`);
-  });
 }
 
 function journalOn(writer: Writer, clock: Clock, unlock: () => void): Journal {

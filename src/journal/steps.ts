@@ -5,10 +5,13 @@ import type { StepRecord } from "../domain/step.ts";
 import { stepFrom } from "./rows.ts";
 import { assertClaimed, progressed } from "./runs.ts";
 import type { Connection } from "./sqlite-driver.ts";
+import { place } from "./vault.ts";
 import type { Transaction } from "./writer.ts";
 
 export const stepsOf = (db: Connection, run: string): StepRecord[] =>
-  db.all("SELECT * FROM steps WHERE run = ? ORDER BY started_at, rowid", run).map(stepFrom);
+  db
+    .all("SELECT * FROM steps WHERE run = ? ORDER BY started_at, rowid", run)
+    .map((row) => stepFrom(row, db.vault));
 
 export function recordStep(tx: Transaction, claim: ClaimKey, step: StepRecord): void {
   assertClaimed(tx, claim);
@@ -18,7 +21,7 @@ export function recordStep(tx: Transaction, claim: ClaimKey, step: StepRecord): 
     step.run,
     step.name,
     step.schemaVersion,
-    JSON.stringify(step.output),
+    tx.db.vault.sealText(JSON.stringify(step.output), place.stepOutput(step.run, step.name)),
     step.startedAt,
     step.endedAt,
     step.usage === null ? null : JSON.stringify(step.usage),

@@ -15,6 +15,9 @@ export interface Metrics {
   readonly modelCostUsd: Counter<"model">;
   readonly deadLetters: Gauge;
   readonly reviewsPending: Gauge;
+  readonly watchExpires: Gauge<"source">;
+  /** `secret` is its place in the list, 0 = first. */
+  readonly sourceSecretAgeDays: Gauge<"source" | "secret">;
   /** The Prometheus text format. */
   render(): Promise<{ contentType: string; text: string }>;
 }
@@ -95,6 +98,18 @@ export function createMetrics(): Metrics {
     reviewsPending: new Gauge({
       name: "signalbox_reviews_pending",
       help: "Actions that wait for a person.",
+      registers,
+    }),
+    watchExpires: new Gauge({
+      name: "signalbox_source_watch_expires_seconds",
+      help: "Seconds until what makes a source's provider notify us lapses; negative once it has.",
+      labelNames: ["source"],
+      registers,
+    }),
+    sourceSecretAgeDays: new Gauge({
+      name: "signalbox_source_secret_age_days",
+      help: "Days since a source's secret was added, where the configuration says when; 0 is the first of its list.",
+      labelNames: ["source", "secret"],
       registers,
     }),
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),

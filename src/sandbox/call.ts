@@ -26,7 +26,9 @@ export interface Answer {
 }
 
 export type Handler = (call: Call) => Answer;
-export type Route = readonly [method: string, path: string, handle: Handler];
+/** Asks elsewhere before it answers. */
+export type AskingHandler = (call: Call) => Answer | Promise<Answer>;
+export type Route<H extends AskingHandler = Handler> = readonly [method: string, path: string, handle: H];
 
 /** The credential after `Bearer`; undefined without one. */
 export const bearer = (call: Call): string | undefined =>

@@ -1,5 +1,5 @@
 /** What the parts of GitHub's stand-in share: its state, its error shapes, its paging. */
-import type { Json } from "../domain/json.ts";
+import type { Json, JsonObject } from "../domain/json.ts";
 import { asNumber } from "./bodies.ts";
 import type {
   CheckRunRecord,
@@ -17,9 +17,13 @@ export interface SeedDelivery {
   readonly event: string;
   readonly action: string | null;
   readonly statusCode: number;
+  /** What was sent; GitHub keeps it with the delivery. Null: it has none on record. */
+  readonly payload?: JsonObject | null;
+  /** When it was delivered, in milliseconds; now by default. */
+  readonly at?: number;
 }
 
-export interface Delivery extends SeedDelivery {
+export interface Delivery extends Omit<SeedDelivery, "at"> {
   id: number;
   at: number;
 }

@@ -1,6 +1,7 @@
 /** GitHub's REST API as far as reviews, comments, labels and check runs need it. Apps and plain tokens are accepted. */
-import type { Context, Delivery, GithubState, SeedDelivery } from "./github-context.ts";
-import { failure, paged } from "./github-context.ts";
+import type { Context, GithubState, SeedDelivery } from "./github-context.ts";
+import { failure } from "./github-context.ts";
+import { deliveryRoutes } from "./github-deliveries.ts";
 import { checkRoutes, conversationRoutes } from "./github-issues.ts";
 import { pullRoutes } from "./github-pulls.ts";
 import type { GithubFile, PullRecord } from "./github-shapes.ts";
@@ -45,6 +46,7 @@ export interface GithubSandbox extends Stand {
     mergeBase: string;
     files: readonly GithubFile[];
   }): void;
+  /** A delivery of the App's webhook and of any hook by number; the id it gets. */
   addDelivery(delivery: SeedDelivery): number;
 }
 
@@ -74,6 +76,7 @@ export async function startGithub(options: VendorOptions): Promise<GithubSandbox
     now,
     routes: [
       ...appRoutes(context),
+      ...deliveryRoutes(context),
       ...pullRoutes(context),
       ...conversationRoutes(context),
       ...checkRoutes(context),
@@ -169,33 +172,5 @@ function appRoutes(context: Context): Route[] {
         return { status: 201, json: { token, expires_at: isoTime(end) } };
       },
     ],
-    ["GET", "/app/hook/deliveries", (call) => paged(context, call, state.deliveries.map(deliveryItem))],
-    [
-      "POST",
-      "/app/hook/deliveries/:id/attempts",
-      (call) => {
-        const delivery = state.deliveries.find((one) => String(one.id) === call.params["id"]);
-        if (!delivery) return failure(404, "Not Found");
-        state.redelivered.push(delivery.id);
-        return { status: 202, json: {} };
-      },
-    ],
   ];
-}
-
-function deliveryItem(delivery: Delivery) {
-  return {
-    id: delivery.id,
-    guid: delivery.guid,
-    delivered_at: isoTime(delivery.at),
-    redelivery: false,
-    duration: 0.1,
-    status: delivery.statusCode < 300 ? "OK" : "Invalid HTTP Response",
-    status_code: delivery.statusCode,
-    event: delivery.event,
-    action: delivery.action,
-    installation_id: 1,
-    repository_id: 1,
-    throttled_at: null,
-  };
 }

@@ -8,6 +8,8 @@ import type { GithubSandbox } from "./github.ts";
 import { startGithub } from "./github.ts";
 import type { GoogleSandbox } from "./google.ts";
 import { startGoogle } from "./google.ts";
+import type { GraphSandbox } from "./graph.ts";
+import { startGraph } from "./graph.ts";
 import type { HubspotSandbox } from "./hubspot.ts";
 import { startHubspot } from "./hubspot.ts";
 import type { LinearSandbox } from "./linear.ts";
@@ -33,6 +35,7 @@ export interface Sandbox {
   readonly linear: LinearSandbox;
   readonly slack: SlackSandbox;
   readonly google: GoogleSandbox;
+  readonly graph: GraphSandbox;
   readonly smtp: SmtpSandbox;
   readonly anthropic: ModelSandbox;
   readonly openai: ModelSandbox;
@@ -53,7 +56,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     now,
     file: options.persistTo === undefined ? null : join(options.persistTo, `${vendor}.json`),
   });
-  const [github, stripe, hubspot, zendesk, linear, slack, google, smtp, anthropic, openai] =
+  const [github, stripe, hubspot, zendesk, linear, slack, google, graph, smtp, anthropic, openai] =
     await Promise.all([
       startGithub(at("github")),
       startStripe(at("stripe")),
@@ -62,11 +65,12 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       startLinear(at("linear")),
       startSlack(at("slack")),
       startGoogle(at("google")),
+      startGraph(at("graph")),
       startSmtp(at("smtp")),
       startAnthropic({ now }),
       startOpenai({ now }),
     ]);
-  const vendors = { github, stripe, hubspot, zendesk, linear, slack, google, smtp };
+  const vendors = { github, stripe, hubspot, zendesk, linear, slack, google, graph, smtp };
   return {
     ...vendors,
     anthropic,

@@ -2,7 +2,7 @@
  * What the providers send to a webhook endpoint, signed as each of them signs: one function per provider, with the body
  * that must go out unchanged. A payload that is a text is sent as it is; anything else is sent as JSON.
  */
-import { createHmac, randomUUID } from "node:crypto";
+import { createHmac, randomUUID, sign } from "node:crypto";
 
 export interface Signed {
   readonly headers: Readonly<Record<string, string>>;
@@ -63,6 +63,7 @@ export function gmailPush(options: { token: string; body: string }): Signed {
   };
 }
 
+/** `family`: the headers of webhooks (`X-Shopify-…`, the default) or of the newer Events (`shopify-…`). */
 export function signShopify(options: {
   secret: string;
   topic: string;
@@ -72,59 +73,82 @@ export function signShopify(options: {
   eventId?: string;
   /** ISO 8601. */
   triggeredAt: string;
+  family?: "webhooks" | "events";
 }): Signed {
   const body = bodyOf(options.payload);
+  const prefix = options.family === "events" ? "shopify-" : "x-shopify-";
   return {
     body,
     headers: {
       ...json,
-      "x-shopify-topic": options.topic,
-      "x-shopify-shop-domain": options.shop ?? "sandbox.myshopify.com",
-      "x-shopify-api-version": "2026-07",
-      "x-shopify-webhook-id": options.webhookId ?? randomUUID(),
-      "x-shopify-event-id": options.eventId ?? randomUUID(),
-      "x-shopify-triggered-at": options.triggeredAt,
-      "x-shopify-hmac-sha256": hmac(options.secret, body, "base64"),
+      [`${prefix}topic`]: options.topic,
+      [`${prefix}shop-domain`]: options.shop ?? "sandbox.myshopify.com",
+      [`${prefix}api-version`]: "2026-07",
+      [`${prefix}webhook-id`]: options.webhookId ?? randomUUID(),
+      [`${prefix}event-id`]: options.eventId ?? randomUUID(),
+      [`${prefix}triggered-at`]: options.triggeredAt,
+      [`${prefix}hmac-sha256`]: hmac(options.secret, body, "base64"),
     },
   };
 }
 
-/** `timestamp` in seconds. Set `form` for button clicks, whose JSON travels in the form field `payload`. */
+/**
+ * `timestamp` in seconds. `form`: "interaction" for clicks and dialogs, whose JSON travels in the form field `payload`;
+ * "command" for slash commands, where `payload` is the form's fields.
+ */
 export function signSlack(options: {
   secret: string;
   payload: unknown;
   timestamp: number;
-  form?: boolean;
+  form?: "interaction" | "command";
 }): Signed {
-  const text = bodyOf(options.payload);
-  const body = options.form ? new URLSearchParams({ payload: text }).toString() : text;
+  const body = slackBody(options.payload, options.form);
   return {
     body,
     headers: {
       "content-type": options.form ? "application/x-www-form-urlencoded" : "application/json",
+      "user-agent": "Slackbot 1.0 (+https://api.slack.com/robots)",
       "x-slack-request-timestamp": String(options.timestamp),
       "x-slack-signature": `v0=${hmac(options.secret, `v0:${options.timestamp}:${body}`, "hex")}`,
     },
   };
 }
 
-/** `secret` is `whsec_` and base64; `timestamp` in seconds. */
-export function signStandard(options: {
-  secret: string;
+function slackBody(payload: unknown, form: "interaction" | "command" | undefined): string {
+  if (form === "interaction") return new URLSearchParams({ payload: bodyOf(payload) }).toString();
+  if (form !== "command" || typeof payload === "string") return bodyOf(payload);
+  const fields = new URLSearchParams();
+  for (const [field, value] of Object.entries(payload ?? {})) fields.set(field, String(value));
+  return fields.toString();
+}
+
+/**
+ * `secret` is `whsec_` and base64 (signs `v1`), or a private ed25519 key in PEM (signs `v1a`); several sign side by
+ * side, as during a rotation. `timestamp` in seconds. `family`: what the headers' names begin with.
+ */
+export function signStandardWebhooks(options: {
+  secret: string | readonly string[];
   payload: unknown;
   timestamp: number;
   id?: string;
+  family?: "webhook" | "svix";
 }): Signed {
   const body = bodyOf(options.payload);
-  const id = options.id ?? `msg_${randomUUID()}`;
-  const key = Buffer.from(options.secret.replace(/^whsec_/, ""), "base64");
+  const { id = `msg_${randomUUID()}`, family = "webhook", timestamp } = options;
+  const secrets = typeof options.secret === "string" ? [options.secret] : options.secret;
+  const signed = `${id}.${timestamp}.${body}`;
+  const signatures = secrets.map((secret) =>
+    secret.startsWith("-----BEGIN")
+      ? `v1a,${sign(null, Buffer.from(signed), secret).toString("base64")}`
+      : `v1,${hmac(Buffer.from(secret.replace(/^whsec_/, ""), "base64"), signed, "base64")}`,
+  );
   return {
     body,
     headers: {
       ...json,
-      "webhook-id": id,
-      "webhook-timestamp": String(options.timestamp),
-      "webhook-signature": `v1,${hmac(key, `${id}.${options.timestamp}.${body}`, "base64")}`,
+      [`${family}-id`]: id,
+      [`${family}-timestamp`]: String(timestamp),
+      [`${family}-signature`]: signatures.join(" "),
     },
   };
 }
@@ -194,24 +218,49 @@ export function graphNotification(options: { clientState: string; items: readonl
   return { body: JSON.stringify({ value }), headers: json };
 }
 
-/** Our own scheme: `timestamp.body` when there is a timestamp (in seconds), else the bare body. */
+/** How a custom source is configured; what is left out is the configuration's default. */
+export interface CustomScheme {
+  readonly signature?:
+    | {
+        readonly header?: string | undefined;
+        readonly prefix?: string | undefined;
+        readonly encoding?: "hex" | "base64" | undefined;
+        readonly construction?: string | undefined;
+      }
+    | undefined;
+  readonly idHeader?: string | undefined;
+  readonly timestampHeader?: string | undefined;
+  readonly typeHeader?: string | undefined;
+}
+
+/** `timestamp` in seconds, unless it is a text; an id of null is not sent. `event` goes into the type's header, if any. */
 export function signCustom(options: {
   secret: string;
   payload: unknown;
-  id?: string;
-  timestamp?: number;
-  encoding?: "hex" | "base64";
+  timestamp: number | string;
+  id?: string | null;
+  event?: string;
+  scheme?: CustomScheme;
 }): Signed {
   const body = bodyOf(options.payload);
-  const { timestamp, encoding = "hex" } = options;
-  const signed = timestamp === undefined ? body : `${timestamp}.${body}`;
+  const { scheme = {}, event } = options;
+  const { header = "X-Signature", prefix = "sha256=", encoding = "hex" } = scheme.signature ?? {};
+  const id = options.id === undefined ? randomUUID() : options.id;
+  const values = { id: id ?? "", timestamp: String(options.timestamp), body };
+  const signed = (scheme.signature?.construction ?? "{id}.{timestamp}.{body}").replace(
+    /\{(id|timestamp|body)\}/g,
+    (_, name: keyof typeof values) => values[name],
+  );
   return {
     body,
     headers: {
       ...json,
-      "x-event-id": options.id ?? randomUUID(),
-      ...(timestamp === undefined ? {} : { "x-timestamp": String(timestamp) }),
-      "x-signature": `sha256=${hmac(options.secret, signed, encoding)}`,
+      ...(id === null ? {} : { [(scheme.idHeader ?? "X-Event-ID").toLowerCase()]: id }),
+      [(scheme.timestampHeader ?? "X-Timestamp").toLowerCase()]: values.timestamp,
+      ...(scheme.typeHeader === undefined || event === undefined
+        ? {}
+        : { [scheme.typeHeader.toLowerCase()]: event }),
+      [header.toLowerCase()]: `${prefix}${hmac(options.secret, signed, encoding)}`,
     },
   };
 }

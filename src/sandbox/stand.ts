@@ -1,6 +1,7 @@
 /**
  * One vendor on one loopback port. A request goes: recorded → fault, if one waits → body parsed → authorised → routed →
- * handled → state saved → answered. Handlers are synchronous, so a request either took effect wholly or not at all.
+ * handled → state saved → answered. Handlers are synchronous, so a request either took effect wholly or not at all; one that
+ * asks elsewhere before it acts (a callback to the client) does all of its acting at its end.
  *
  * The server is `open` from the moment `openStand` resolves. While faults say `down` it accepts and cuts; after `close`
  * the port is free again and nothing is answered.
@@ -10,7 +11,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Json } from "../domain/json.ts";
 import { headersWithoutSecrets, parseBody, parseForm, withoutSecrets } from "./bodies.ts";
-import type { Answer, Call, Route } from "./call.ts";
+import type { Answer, AskingHandler, Call, Route } from "./call.ts";
 import type { Fault, FaultBox, Faults } from "./faults.ts";
 import { createFaults } from "./faults.ts";
 
@@ -28,7 +29,7 @@ interface RecordedRequest {
 
 export interface StandSpec {
   readonly now: () => number;
-  readonly routes: readonly Route[];
+  readonly routes: readonly Route<AskingHandler>[];
   /** The vendor's own refusal; null lets the call in. */
   authorize(call: Call): Answer | null;
   /** The vendor's error shape, for faults, unknown paths and unreadable bodies. */
@@ -157,7 +158,7 @@ async function serve(
   };
   const fault = faults.take(call);
   log.add(record);
-  const answer = answerTo(spec, call, fault, parsed.ok ? null : parsed.reason);
+  const answer = await answerTo(spec, call, fault, parsed.ok ? null : parsed.reason);
   if (answer === null) {
     if (fault?.kind !== "stall") request.socket.destroy();
     return;
@@ -167,15 +168,16 @@ async function serve(
 }
 
 /** Null when nothing is answered. */
-function answerTo(
+async function answerTo(
   spec: StandSpec,
   call: Call,
   fault: Fault | null,
   unreadable: string | null,
-): Answer | null {
+): Promise<Answer | null> {
   if (fault?.kind === "stall" || (fault?.kind === "drop" && fault.after === "before")) return null;
   if (fault?.kind === "fail") return failed(spec, fault);
-  const answer = handle(spec, call, unreadable);
+  const handled = handle(spec, call, unreadable);
+  const answer = handled instanceof Promise ? await handled : handled;
   if (call.method !== "GET") spec.save();
   return fault?.kind === "drop" ? null : answer;
 }
@@ -193,7 +195,7 @@ function failed(spec: StandSpec, fault: Extract<Fault, { kind: "fail" }>): Answe
   };
 }
 
-function handle(spec: StandSpec, call: Call, unreadable: string | null): Answer {
+function handle(spec: StandSpec, call: Call, unreadable: string | null): Answer | Promise<Answer> {
   const refused = spec.authorize(call);
   if (refused) return refused;
   if (unreadable !== null) return spec.failure(400, `Problems parsing JSON: ${unreadable}`);

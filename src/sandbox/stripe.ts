@@ -4,9 +4,9 @@
  */
 import type { Json, JsonObject } from "../domain/json.ts";
 import { sha256 } from "../domain/json.ts";
-import { asObject } from "./bodies.ts";
+import { asList, asObject } from "./bodies.ts";
 import type { Answer, Call, Handler, Route } from "./call.ts";
-import { bearer } from "./call.ts";
+import { bearer, textOf } from "./call.ts";
 import type { Stand, VendorOptions } from "./stand.ts";
 import { openStand, saving } from "./stand.ts";
 import { openStore } from "./store.ts";
@@ -38,7 +38,14 @@ export interface StripeSandbox extends Stand {
   /** Puts a discount on a subscription. */
   addDiscount(subscription: string, coupon: string): StripeObject;
   /** An event of the Events API, as it would be sent to a webhook endpoint. */
-  addEvent(event: { type: string; object: JsonObject; previous?: JsonObject; id?: string }): StripeObject;
+  /** `created` in seconds; now by default. */
+  addEvent(event: {
+    type: string;
+    object: JsonObject;
+    previous?: JsonObject;
+    id?: string;
+    created?: number;
+  }): StripeObject;
   change(id: string, changes: JsonObject): StripeObject;
 }
 
@@ -119,13 +126,13 @@ function seeds(state: StripeState, now: () => number, seed: ReturnType<typeof sa
       change(subscription, { discounts: [discount.id] });
       return discount;
     }),
-    addEvent: seed((given: { type: string; object: JsonObject; previous?: JsonObject; id?: string }) => {
+    addEvent: seed((given: Parameters<StripeSandbox["addEvent"]>[0]) => {
       const data = {
         object: given.object,
         ...(given.previous ? { previous_attributes: given.previous } : {}),
       };
       const id = given.id ?? `evt_sandbox${state.nextId++}`;
-      const event = shape.event(id, Math.floor(now() / 1_000), { type: given.type, data });
+      const event = shape.event(id, given.created ?? Math.floor(now() / 1_000), { type: given.type, data });
       state.events.push(event);
       return event;
     }),
@@ -169,7 +176,7 @@ const lists: readonly (readonly [path: string, kind: Kind, singular: string, fil
       coupon: (one) => asObject(one["promotion"])["coupon"],
     },
   ],
-  ["events", "events", "event", { type: (one) => one["type"] }],
+  ["events", "events", "event", {}],
 ];
 
 function routesOf(state: StripeState, now: () => number): Route[] {
@@ -214,13 +221,23 @@ function routesOf(state: StripeState, now: () => number): Route[] {
   ];
 }
 
-/** Without a wanted status, subscriptions that ended are left out. */
+/** Without a wanted status, subscriptions that ended are left out; events may be narrowed by several types. */
 function listed(state: StripeState, kind: Kind, call: Call): StripeObject[] {
+  if (kind === "events") return state.events.filter((one) => isOfTypes(String(one["type"]), call));
   const wanted = call.query["status"];
   if (kind !== "subscriptions" || wanted === "all") return state[kind];
   return state[kind].filter((one) =>
     wanted === undefined ? one["status"] !== "canceled" : one["status"] === wanted,
   );
+}
+
+/** `type` may hold `*`, `types` is a list of exact ones. */
+function isOfTypes(type: string, call: Call): boolean {
+  const pattern = textOf(call, "type");
+  const exact = Object.values(asObject(call.query["types"])).concat(asList(call.query["types"]));
+  const [head = "", tail] = (pattern ?? type).split("*", 2);
+  const fits = tail === undefined ? type === head : type.startsWith(head) && type.endsWith(tail);
+  return fits && (exact.length === 0 || exact.includes(type));
 }
 
 function createCustomer(state: StripeState, at: number, call: Call): Answer {

@@ -1,39 +1,54 @@
 import { Rejection } from "../domain/errors.ts";
 import { sha256 } from "../domain/json.ts";
 import type { JsonObject } from "../domain/json.ts";
-import type { Identified, RawRequest, Source } from "../domain/source.ts";
+import type { HealedItem, Identified, RawRequest, Source } from "../domain/source.ts";
+import type { Log } from "../observability/log.ts";
+import type { Clock } from "../resilience/clock.ts";
+import { canHeal, githubDeliveries } from "./github-deliveries.ts";
+import type { GithubHealing } from "./github-deliveries.ts";
 import { digestFromHex, matchingSecret, signingKeys } from "./hmac.ts";
-import type { SigningKey } from "./hmac.ts";
+import type { SecretEntry, SigningKey } from "./hmac.ts";
 import { isLine, objectAt, parseObject, requiredId, timeOf } from "./payload.ts";
 
 export interface GithubOptions {
   readonly name: string;
   /** Webhook secrets, the current one first; unset ones are dropped. GitHub signs with one: list old and new to rotate. */
-  readonly secrets: readonly string[];
+  readonly secrets: readonly SecretEntry[];
+  /** Credentials that failed deliveries are fetched with. */
+  readonly healing?: GithubHealing | undefined;
 }
 
 /** GitHub never sends more. */
 const maxBodyBytes = 25_000_000;
 
+const keptHeaders: readonly string[] = [
+  "content-type",
+  "user-agent",
+  "x-github-delivery",
+  "x-github-event",
+  "x-github-hook-id",
+  "x-github-hook-installation-target-id",
+  "x-github-hook-installation-target-type",
+];
+
 /** GitHub's webhooks: https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries */
-export function github({ name, secrets }: GithubOptions): Source {
+export function github(
+  { name, secrets, healing }: GithubOptions,
+  { clock, log }: { clock: Clock; log: Log },
+): Source {
   const keys = signingKeys(secrets);
+  const read = recordReader(name, log);
   return {
+    ...(healing && canHeal(healing)
+      ? { heal: githubDeliveries({ source: name, healing, clock, log, read }) }
+      : {}),
     name,
     type: "github",
     active: keys.length > 0,
     maxBodyBytes,
-    keptHeaders: [
-      "content-type",
-      "user-agent",
-      "x-github-delivery",
-      "x-github-event",
-      "x-github-hook-id",
-      "x-github-hook-installation-target-id",
-      "x-github-hook-installation-target-type",
-    ],
-    verify: ({ headers, body }) => ({
-      secretIndex: matchGithubSignature(headers["x-hub-signature-256"], body, keys),
+    keptHeaders,
+    verify: ({ headers, body, receivedAt }) => ({
+      secretIndex: matchGithubSignature(headers["x-hub-signature-256"], body, keys, receivedAt),
     }),
     identify,
   };
@@ -43,7 +58,12 @@ export function github({ name, secrets }: GithubOptions): Source {
  * Checks `X-Hub-Signature-256: sha256=<hex>` over the body and gives the place of the secret that matched. The SHA-1
  * header is never looked at. Throws Rejection 401.
  */
-function matchGithubSignature(header: string | undefined, body: Buffer, keys: readonly SigningKey[]): number {
+function matchGithubSignature(
+  header: string | undefined,
+  body: Buffer,
+  keys: readonly SigningKey[],
+  receivedAt: number,
+): number {
   if (header === undefined || header === "") {
     throw new Rejection(
       401,
@@ -59,7 +79,7 @@ function matchGithubSignature(header: string | undefined, body: Buffer, keys: re
       "X-Hub-Signature-256 must read sha256=<64 lower-case hex digits>",
     );
   }
-  const secretIndex = matchingSecret(keys, [body], [digest]);
+  const secretIndex = matchingSecret(keys, [body], [digest], receivedAt);
   if (secretIndex === null) {
     throw new Rejection(
       401,
@@ -71,7 +91,24 @@ function matchGithubSignature(header: string | undefined, body: Buffer, keys: re
   return secretIndex;
 }
 
-function identify(request: RawRequest): Identified[] {
+/** A delivery as its record holds it: the same reading as that of a request; GitHub itself vouches for what it holds. */
+function recordReader(name: string, log: Log) {
+  return (headers: Readonly<Record<string, string>>, body: Buffer): HealedItem[] => {
+    try {
+      const kept = keptHeaders.flatMap((key) => {
+        const value = headers[key];
+        return value === undefined ? [] : [[key, value] as const];
+      });
+      return identify({ headers, body }).map((item) => ({ item, headers: Object.fromEntries(kept) }));
+    } catch (error) {
+      if (!(error instanceof Rejection)) throw error;
+      log.warn({ source: name, code: error.code }, "github: a delivery on record can't be read; passed over");
+      return [];
+    }
+  };
+}
+
+function identify(request: Pick<RawRequest, "headers" | "body">): Identified[] {
   const delivery = requiredId(request.headers["x-github-delivery"], "the X-GitHub-Delivery header");
   const event = requiredId(request.headers["x-github-event"], "the X-GitHub-Event header");
   const body = jsonBytes(request);
@@ -96,7 +133,7 @@ function identify(request: RawRequest): Identified[] {
  * The event as JSON. A webhook of content type `application/x-www-form-urlencoded` carries it in the field `payload`.
  * Every other content type is read as JSON: the signature vouches for the bytes, not for their label.
  */
-function jsonBytes({ headers, body }: RawRequest): Buffer {
+function jsonBytes({ headers, body }: Pick<RawRequest, "headers" | "body">): Buffer {
   if (!/^application\/x-www-form-urlencoded\b/i.test(headers["content-type"] ?? "")) return body;
   const fields = body
     .toString("latin1")

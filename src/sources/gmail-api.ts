@@ -1,9 +1,10 @@
 /** The calls of the Gmail API that reading a mailbox needs: https://developers.google.com/workspace/gmail/api/reference/rest */
 import { ServiceError } from "../domain/errors.ts";
 import type { Clock } from "../resilience/clock.ts";
-import type { AccessTokens } from "./google-auth.ts";
 import { callGoogle } from "./google-call.ts";
 import type { GoogleAnswer } from "./google-call.ts";
+import type { AccessTokens } from "./held-token.ts";
+import type { FetchedMessage } from "./received-message.ts";
 
 export interface GmailHistoryPage {
   readonly records: readonly { readonly id: string; readonly added: readonly GmailAdded[] }[];
@@ -15,29 +16,17 @@ interface GmailAdded {
   readonly id: string;
   readonly labelIds: readonly string[];
 }
-export interface GmailMessage {
-  readonly id: string;
-  readonly threadId: string;
-  readonly labelIds: readonly string[];
-  readonly historyId: string;
-  /** Milliseconds since the epoch. */
-  readonly internalDate: number | null;
-  readonly snippet: string;
-  /** The RFC 822 message in base64url. */
-  readonly raw: string;
-}
-
 /** All throw ServiceError. */
 export interface GmailApi {
   profile(signal: AbortSignal): Promise<{ emailAddress: string; historyId: string }>;
-  /** Asks for (or renews) notifications, which lapse after seven days; gives where the mailbox stands. */
-  watch(topic: string, signal: AbortSignal): Promise<string>;
+  /** Asks for (or renews) notifications; gives when they lapse, in milliseconds since the epoch: after seven days. */
+  watch(topic: string, signal: AbortSignal): Promise<number>;
   /** Null when `start` is too old for Gmail to know. */
   history(start: string, pageToken: string | null, signal: AbortSignal): Promise<GmailHistoryPage | null>;
   /** Ids of the newest messages that match, newest first, and whether there are more. */
   search(query: string, limit: number, signal: AbortSignal): Promise<{ ids: string[]; more: boolean }>;
   /** Null when it was deleted meanwhile. */
-  message(id: string, signal: AbortSignal): Promise<GmailMessage | null>;
+  message(id: string, signal: AbortSignal): Promise<FetchedMessage | null>;
 }
 
 export interface GmailApiOptions {
@@ -61,10 +50,10 @@ export function gmailApi(options: GmailApiOptions): GmailApi {
     },
     async watch(topic, signal) {
       const body = { topicName: topic, labelIds: unwatchedLabels, labelFilterBehavior: "exclude" };
-      return historyIdOf(
-        service,
-        found(service, "Gmail's watch", await call("POST", "watch", {}, signal, body)),
-      );
+      const json = found(service, "Gmail's watch", await call("POST", "watch", {}, signal, body));
+      const expiresAt = Number(json["expiration"]);
+      if (Number.isSafeInteger(expiresAt) && expiresAt > 0) return expiresAt;
+      throw new ServiceError(service, "unavailable", "Gmail answered a watch without its `expiration`");
     },
     async history(start, pageToken, signal) {
       const query = {
@@ -151,7 +140,7 @@ function found(
   throw new ServiceError(service, "invalid", `${what} was answered with HTTP ${status}`, { status });
 }
 
-function messageOf(service: string, id: string, json: Readonly<Record<string, unknown>>): GmailMessage {
+function messageOf(service: string, id: string, json: Readonly<Record<string, unknown>>): FetchedMessage {
   const raw = text(json["raw"]);
   if (raw === "") {
     throw new ServiceError(service, "unavailable", "Gmail answered a message without its `raw` form");

@@ -11,7 +11,7 @@
 import type { Expansion, Identified } from "../domain/source.ts";
 import type { Log } from "../observability/log.ts";
 import type { GmailApi, GmailHistoryPage } from "./gmail-api.ts";
-import { receivedMessage } from "./gmail-message.ts";
+import { receivedMessage } from "./received-message.ts";
 
 export interface GmailFeedOptions {
   readonly source: string;

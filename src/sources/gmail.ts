@@ -1,9 +1,11 @@
 import { Rejection } from "../domain/errors.ts";
 import type { JsonObject } from "../domain/json.ts";
+import { sha256 } from "../domain/json.ts";
 import type { Identified, RawRequest, Source } from "../domain/source.ts";
 import type { Log } from "../observability/log.ts";
 import type { Clock } from "../resilience/clock.ts";
 import { gmailApi } from "./gmail-api.ts";
+import type { GmailApi } from "./gmail-api.ts";
 import { gmailFeed } from "./gmail-feed.ts";
 import { accessTokens } from "./google-auth.ts";
 import { pushTokenCheck } from "./google-oidc.ts";
@@ -22,7 +24,7 @@ export interface GmailOptions {
   /** Stands in for Google's hosts: API, token endpoint and key set. */
   readonly baseUrl?: string | undefined;
   readonly keySetUrl?: string | undefined;
-  /** `projects/<project>/topics/<topic>`: set, `currentCursor` asks Gmail to notify it, or renews that. */
+  /** `projects/<project>/topics/<topic>`: set, Gmail is asked to notify it, daily. */
   readonly topic?: string | undefined;
 }
 
@@ -30,6 +32,8 @@ const apiBaseUrl = "https://gmail.googleapis.com";
 const keySetUrl = "https://www.googleapis.com/oauth2/v3/certs";
 const scope = "https://www.googleapis.com/auth/gmail.readonly";
 const maxBodyBytes = 1_000_000;
+/** As Google advises; a watch lapses after seven days. */
+const renewEveryMs = 86_400_000;
 
 /** A Gmail mailbox, announced by Pub/Sub push: https://developers.google.com/workspace/gmail/api/guides/push */
 export function gmail(options: GmailOptions, { clock, log }: { clock: Clock; log: Log }): Source {
@@ -65,11 +69,28 @@ export function gmail(options: GmailOptions, { clock, log }: { clock: Clock; log
     },
     identify: (request) => [notification(request, account)],
     expand: (cursor, signal) => feed.read(cursor, signal),
-    /** Called again while a cursor is stored (and its answer dropped), it renews the watch. */
-    async currentCursor(signal) {
-      const position = await feed.position(signal);
-      return topic ? api.watch(topic, signal) : position;
-    },
+    currentCursor: (signal) => feed.position(signal),
+    ...(topic ? { keepAlive: watchKeeper(topic, options, api, clock) } : {}),
+  };
+}
+
+/** Gmail knows one watch per mailbox: asking again renews it, or changes its topic. */
+function watchKeeper(
+  topic: string,
+  { account, credentials }: GmailOptions,
+  api: GmailApi,
+  clock: Clock,
+): NonNullable<Source["keepAlive"]> {
+  return async (_held, signal) => {
+    const expiresAt = await api.watch(topic, signal);
+    const now = clock.now();
+    const renewAt = Math.min(now + renewEveryMs, now + Math.max(0, expiresAt - now) / 2);
+    return {
+      id: null,
+      of: sha256(account, topic, sha256(credentials)),
+      expiresAt,
+      renewAt: Math.floor(renewAt),
+    };
   };
 }
 

@@ -2,14 +2,9 @@
 import { ServiceError } from "../domain/errors.ts";
 import type { Clock } from "../resilience/clock.ts";
 import { callGoogle } from "./google-call.ts";
+import { heldToken } from "./held-token.ts";
+import type { AccessTokens, FreshToken } from "./held-token.ts";
 
-/**
- * A token is asked for again this long before it ends, so that it does not end on its way.
- *
- *   none ──▶ asking (shared by all who wait) ──▶ held until shortly before its end ──▶ asking …
- *                └── failed ──▶ none                    └── forgotten (the API refused it) ──▶ none
- */
-const renewBeforeMs = 120_000;
 const defaultTokenUri = "https://oauth2.googleapis.com/token";
 
 export interface AccessTokenOptions {
@@ -23,13 +18,6 @@ export interface AccessTokenOptions {
   /** Stands in for Google where the JSON names no `token_uri`. */
   readonly baseUrl: string | undefined;
   readonly clock: Clock;
-}
-
-export interface AccessTokens {
-  /** Throws ServiceError. */
-  get(signal: AbortSignal): Promise<string>;
-  /** Drops `token` if it is the held one; false when it can't be replaced (it was given as it is). */
-  forget(token: string): boolean;
 }
 
 type Credentials =
@@ -51,48 +39,46 @@ type Credentials =
 type Exchangeable = Exclude<Credentials, { kind: "token" }>;
 
 export function accessTokens(options: AccessTokenOptions): AccessTokens {
-  const { service, clock } = options;
-  let held: { token: string; until: number } | null = null;
-  let asking: Promise<string> | null = null;
-
-  async function ask(credentials: Exchangeable, signal: AbortSignal): Promise<string> {
-    const form =
-      credentials.kind === "user"
-        ? refreshForm(credentials)
-        : await assertionForm(credentials, options, Math.floor(clock.now() / 1000));
-    const answer = await callGoogle({
-      service,
-      clock,
-      signal,
-      method: "POST",
-      url: credentials.tokenUri,
-      what: "the OAuth token endpoint",
-      form,
-    });
-    const { access_token: token, expires_in: seconds } = answer.json;
-    if (answer.status !== 200 || typeof token !== "string" || token === "") {
-      throw refused(service, answer.status, answer.json["error"]);
-    }
-    const lifeMs = (typeof seconds === "number" && seconds > 0 ? seconds : 3600) * 1000;
-    held = { token, until: clock.now() + Math.max(lifeMs - renewBeforeMs, lifeMs / 2) };
-    return token;
-  }
-
+  const { clock } = options;
+  const exchanged = heldToken(clock, async (signal) => {
+    const credentials = readCredentials(options);
+    return credentials.kind === "token"
+      ? { token: credentials.token, expiresIn: null }
+      : exchange(options, credentials, signal);
+  });
   return {
     async get(signal) {
       const credentials = readCredentials(options);
-      if (credentials.kind === "token") return credentials.token;
-      if (held && clock.now() < held.until) return held.token;
-      asking ??= ask(credentials, signal).finally(() => {
-        asking = null;
-      });
-      return asking;
+      return credentials.kind === "token" ? credentials.token : exchanged.get(signal);
     },
-    forget(token) {
-      if (held?.token === token) held = null;
-      return readCredentials(options).kind !== "token";
-    },
+    forget: (token) => exchanged.forget(token) && readCredentials(options).kind !== "token",
   };
+}
+
+async function exchange(
+  options: AccessTokenOptions,
+  credentials: Exchangeable,
+  signal: AbortSignal,
+): Promise<FreshToken> {
+  const { service, clock } = options;
+  const form =
+    credentials.kind === "user"
+      ? refreshForm(credentials)
+      : await assertionForm(credentials, options, Math.floor(clock.now() / 1000));
+  const answer = await callGoogle({
+    service,
+    clock,
+    signal,
+    method: "POST",
+    url: credentials.tokenUri,
+    what: "the OAuth token endpoint",
+    form,
+  });
+  const { access_token: token, expires_in: expiresIn } = answer.json;
+  if (answer.status !== 200 || typeof token !== "string" || token === "") {
+    throw refused(service, answer.status, answer.json["error"]);
+  }
+  return { token, expiresIn };
 }
 
 function readCredentials({ service, credentials, baseUrl }: AccessTokenOptions): Credentials {

@@ -1,21 +1,46 @@
 /** The list of sources, by hand: one line per provider. */
-import type { Source } from "../domain/source.ts";
+import type { Source, Watch } from "../domain/source.ts";
 import type { Log } from "../observability/log.ts";
 import type { Clock } from "../resilience/clock.ts";
+import { custom } from "./custom.ts";
+import type { CustomOptions } from "./custom.ts";
 import { github } from "./github.ts";
 import type { GithubOptions } from "./github.ts";
 import { gmail } from "./gmail.ts";
 import type { GmailOptions } from "./gmail.ts";
+import { hubspot } from "./hubspot.ts";
+import type { HubspotOptions } from "./hubspot.ts";
+import { linear } from "./linear.ts";
+import type { LinearOptions } from "./linear.ts";
+import { outlook } from "./outlook.ts";
+import type { OutlookOptions } from "./outlook.ts";
+import { shopify } from "./shopify.ts";
+import type { ShopifyOptions } from "./shopify.ts";
+import { slack } from "./slack.ts";
+import type { SlackOptions } from "./slack.ts";
+import { standardWebhooks } from "./standard-webhooks.ts";
+import type { StandardWebhooksOptions } from "./standard-webhooks.ts";
 import { stripe } from "./stripe.ts";
 import type { StripeOptions } from "./stripe.ts";
+import { zendesk } from "./zendesk.ts";
+import type { ZendeskOptions } from "./zendesk.ts";
 
 interface OptionsOf {
   readonly stripe: StripeOptions;
   readonly github: GithubOptions;
   readonly gmail: GmailOptions;
+  readonly outlook: OutlookOptions;
+  readonly hubspot: HubspotOptions;
+  readonly zendesk: ZendeskOptions;
+  readonly linear: LinearOptions;
+  readonly shopify: ShopifyOptions;
+  readonly slack: SlackOptions;
+  readonly "standard-webhooks": StandardWebhooksOptions;
+  readonly custom: CustomOptions;
 }
 type SourceType = keyof OptionsOf;
-type Described<T extends SourceType> = { readonly type: T } & OptionsOf[T];
+/** `publicUrl` (`server.publicUrl`) is there for all; those that have to know their own address take it. */
+type Described<T extends SourceType> = { readonly type: T; readonly publicUrl?: string } & OptionsOf[T];
 
 /** A source as configured: `type`, `name` (its key under `sources:`), and the options of its type. */
 export type SourceOptions = { [T in SourceType]: Described<T> }[SourceType];
@@ -23,12 +48,22 @@ export type SourceOptions = { [T in SourceType]: Described<T> }[SourceType];
 export interface SourceDeps {
   readonly clock: Clock;
   readonly log: Log;
+  /** The watch that is held for a source. */
+  readonly watchOf?: (source: string) => Promise<Watch | null>;
 }
 
 const factories: { readonly [T in SourceType]: (options: OptionsOf[T], deps: SourceDeps) => Source } = {
   stripe,
   github,
   gmail,
+  outlook,
+  hubspot,
+  zendesk,
+  linear,
+  shopify,
+  slack,
+  "standard-webhooks": standardWebhooks,
+  custom,
 };
 
 /** Makes every source of the list, by name. Makes no request. */

@@ -17,15 +17,44 @@ const tooDeep = (): Rejection => malformed(`the body is nested deeper than ${max
 
 /** The object in a JSON body. Valid UTF-8, an object at the root, at most 64 levels deep. */
 export function parseObject(body: Uint8Array): JsonObject {
-  if (body.length >= countedFrom && !countsShallow(body)) throw tooDeep();
+  const value = parseJson(body);
+  if (!isObject(value)) throw malformed("the body is valid JSON but no object; send one JSON object");
+  return value;
+}
+
+/** One object of a list, and its bytes as they were sent. */
+export interface ListItem {
+  readonly value: JsonObject;
+  readonly bytes: Buffer;
+}
+
+/** The objects in a body that is a JSON list of objects; may be none. Otherwise as `parseObject`. */
+export function parseObjects(body: Buffer): ListItem[] {
+  const list = parseJson(body);
+  if (!Array.isArray(list) || !list.every((item: Json) => isObject(item))) {
+    throw malformed("the body is valid JSON but no list of objects; send a JSON list of them");
+  }
+  const items: ListItem[] = [];
+  let start = 0;
+  walkBrackets(body, (at, depth, opens) => {
+    if (opens && depth === 2) start = at;
+    const value = list[items.length];
+    if (!opens && depth === 1 && value !== undefined)
+      items.push({ value, bytes: body.subarray(start, at + 1) });
+    return true;
+  });
+  return items;
+}
+
+function parseJson(body: Uint8Array): Json {
+  if (body.length >= countedFrom && !isShallow(body)) throw tooDeep();
   let value: Json;
   try {
     value = JSON.parse(utf8.decode(body)) as Json;
   } catch {
     // The parser's own message quotes the body, which may hold personal data.
-    throw malformed("the body is not valid JSON in UTF-8; send one JSON object");
+    throw malformed("the body is not valid JSON in UTF-8; send JSON as the provider does");
   }
-  if (!isObject(value)) throw malformed("the body is valid JSON but no object; send one JSON object");
   if (!isWithin(value, maxDepth)) throw tooDeep();
   return value;
 }
@@ -40,8 +69,14 @@ function isWithin(value: Json, levels: number): boolean {
   return true;
 }
 
-/** Counts brackets outside strings. */
-function countsShallow(body: Uint8Array): boolean {
+/** Counts brackets outside strings, before anything is built from them. */
+const isShallow = (body: Uint8Array): boolean => walkBrackets(body, (_, depth) => depth <= maxDepth);
+
+/** Tells each bracket outside strings, with the depth after it, until `visit` gives false; then gives false itself. */
+function walkBrackets(
+  body: Uint8Array,
+  visit: (at: number, depth: number, opens: boolean) => boolean,
+): boolean {
   let depth = 0;
   let inString = false;
   for (let at = 0; at < body.length; at += 1) {
@@ -52,8 +87,11 @@ function countsShallow(body: Uint8Array): boolean {
     } else if (byte === 0x22) inString = true;
     else if (byte === 0x7b || byte === 0x5b) {
       depth += 1;
-      if (depth > maxDepth) return false;
-    } else if (byte === 0x7d || byte === 0x5d) depth -= 1;
+      if (!visit(at, depth, true)) return false;
+    } else if (byte === 0x7d || byte === 0x5d) {
+      depth -= 1;
+      if (!visit(at, depth, false)) return false;
+    }
   }
   return true;
 }

@@ -1,22 +1,34 @@
 import { Rejection } from "../domain/errors.ts";
 import type { Identified, RawRequest, Source } from "../domain/source.ts";
+import type { Log } from "../observability/log.ts";
+import type { Clock } from "../resilience/clock.ts";
 import { digestFromHex, matchingSecret, signingKeys } from "./hmac.ts";
-import type { SigningKey } from "./hmac.ts";
+import type { SecretEntry, SigningKey } from "./hmac.ts";
 import { parseObject, requiredId, timeOf } from "./payload.ts";
+import { stripeEvents } from "./stripe-events.ts";
+import type { StripeHealing } from "./stripe-events.ts";
 
 export interface StripeOptions {
   readonly name: string;
   /** Signing secrets (`whsec_…`, used as text), the current one first; unset ones are dropped. */
-  readonly secrets: readonly string[];
+  readonly secrets: readonly SecretEntry[];
+  /** The key that events which did not arrive are fetched with. */
+  readonly healing?: StripeHealing | undefined;
 }
 
 const toleranceSeconds = 300;
 const maxBodyBytes = 1_000_000;
 
 /** Stripe's webhooks: https://docs.stripe.com/webhooks#verify-manually */
-export function stripe({ name, secrets }: StripeOptions): Source {
+export function stripe(
+  { name, secrets, healing }: StripeOptions,
+  { clock, log }: { clock: Clock; log: Log },
+): Source {
   const keys = signingKeys(secrets);
   return {
+    ...(healing?.apiKey
+      ? { heal: stripeEvents({ source: name, healing, clock, identify: recordReader(name, log) }) }
+      : {}),
     name,
     type: "stripe",
     active: keys.length > 0,
@@ -44,7 +56,7 @@ function matchStripeSignature(
     throw new Rejection(401, "signature_missing", "the Stripe-Signature header is missing");
   }
   const { timestamp, digests } = readHeader(header);
-  const secretIndex = matchingSecret(keys, [`${timestamp}.`, body], digests);
+  const secretIndex = matchingSecret(keys, [`${timestamp}.`, body], digests, receivedAt);
   if (secretIndex === null) {
     throw new Rejection(
       401,
@@ -95,7 +107,20 @@ function splitOnce(part: string): [string, string] {
   return at < 0 ? [part, ""] : [part.slice(0, at), part.slice(at + 1)];
 }
 
-function identify({ body }: RawRequest): Identified[] {
+/** An event as Stripe's list holds it, read as that of a request is. */
+function recordReader(name: string, log: Log) {
+  return (body: Buffer): Identified[] => {
+    try {
+      return identify({ body });
+    } catch (error) {
+      if (!(error instanceof Rejection)) throw error;
+      log.warn({ source: name, code: error.code }, "stripe: an event on record can't be read; passed over");
+      return [];
+    }
+  };
+}
+
+function identify({ body }: Pick<RawRequest, "body">): Identified[] {
   const payload = parseObject(body);
   const id = requiredId(payload["id"], "the event's `id`");
   return [

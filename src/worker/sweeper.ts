@@ -1,6 +1,6 @@
 /** Housekeeping on a timer: tells the queue of runs it may have lost, keeps the gauges true, erases old content. */
 import { runStatuses } from "../domain/run.ts";
-import type { Journal, Queue, Reads } from "../domain/ports.ts";
+import type { Journal, Queue, Reads, State } from "../domain/ports.ts";
 import type { Log } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Clock } from "../resilience/clock.ts";
@@ -8,6 +8,7 @@ import type { Clock } from "../resilience/clock.ts";
 export interface SweeperParts {
   readonly journal: Journal;
   readonly reads: Reads;
+  readonly state: State;
   readonly queue: Queue;
   readonly clock: Clock;
   readonly log: Log;
@@ -16,6 +17,8 @@ export interface SweeperParts {
 }
 
 const everyMs = 10_000;
+/** A flush for nothing else each time: often enough to know to the minute since when the service was down. */
+const aliveEveryMs = 60_000;
 const publishAtOnce = 500;
 const eraseAtOnce = 200;
 
@@ -39,11 +42,32 @@ export function startSweeper(parts: SweeperParts): { stop(): Promise<void> } {
   };
 }
 
-async function sweep({ journal, reads, queue, clock, metrics, retentionMs }: SweeperParts): Promise<void> {
+export async function sweep({
+  journal,
+  reads,
+  state,
+  queue,
+  clock,
+  metrics,
+  retentionMs,
+}: SweeperParts): Promise<void> {
   queue.publish(await journal.dueRuns(publishAtOnce));
   const { runs, actions } = await reads.overview();
   for (const status of runStatuses) metrics.queueDepth.set({ state: status }, runs[status]);
   metrics.deadLetters.set(runs.dead);
   metrics.reviewsPending.set(actions.awaiting_review);
   await journal.eraseContent(clock.now() - retentionMs(), eraseAtOnce);
+  await stampAlive(state, clock.now());
+}
+
+/** When the service was last known to be up, in milliseconds since the epoch; null before its first start. */
+export async function lastAlive(state: State): Promise<number | null> {
+  const stamp = await state.get("meta", "alive");
+  return typeof stamp?.value === "number" ? stamp.value : null;
+}
+
+async function stampAlive(state: State, now: number): Promise<void> {
+  const stamp = await state.get("meta", "alive");
+  if (typeof stamp?.value === "number" && now - stamp.value < aliveEveryMs) return;
+  await state.put("meta", "alive", now, stamp?.version ?? 0);
 }

@@ -23,7 +23,7 @@ import type { Ids } from "../resilience/ids.ts";
 import { act } from "./act.ts";
 import type { ActParts } from "./act.ts";
 import { expand } from "./expansion.ts";
-import type { ExpansionParts } from "./expansion.ts";
+import type { ExpansionRunParts } from "./expansion.ts";
 import { createKit } from "./kit.ts";
 import type { KitParts, RunKit } from "./kit.ts";
 import { actionsFrom } from "./plan.ts";
@@ -37,7 +37,7 @@ export interface WorkTable {
   readonly parkForMs: number;
 }
 
-export interface WorkerParts extends KitParts, ActParts, ExpansionParts {
+export interface WorkerParts extends KitParts, ActParts, ExpansionRunParts {
   readonly journal: Journal;
   readonly queue: Queue;
   readonly guard: ServiceGuard;

@@ -18,6 +18,7 @@ describe("the environment", () => {
   it("has a default for everything", () => {
     expect(readEnvironment({})).toEqual({
       configFile: null,
+      encryptionKeys: [],
       adminToken: null,
       dataDir: ".signalbox",
       databaseUrl: null,
@@ -76,5 +77,30 @@ describe("the environment", () => {
     expect(color({ FORCE_COLOR: "0" })).toBe("never");
     expect(color({ TERM: "dumb" })).toBe("never");
     expect([readEnvironment({ CI: "true" }).ci, readEnvironment({ CI: "false" }).ci]).toEqual([true, false]);
+  });
+
+  it("reads encryption keys in base64 and hex, several for a rotation, and shows none that is wrong", () => {
+    const one = Buffer.alloc(32, 0xfb);
+    const two = Buffer.alloc(32, 2);
+    const keysOf = (text: string) => readEnvironment({ SIGNALBOX_ENCRYPTION_KEY: text }).encryptionKeys;
+    expect(readEnvironment({}).encryptionKeys).toEqual([]);
+    expect(keysOf(one.toString("base64"))).toEqual([one]);
+    expect(keysOf(one.toString("base64url"))).toEqual([one]);
+    expect(keysOf(` ${two.toString("hex")} , ${one.toString("base64")},`)).toEqual([two, one]);
+    for (const wrong of [
+      "not-a-key",
+      Buffer.alloc(31, 7).toString("base64"),
+      Buffer.alloc(33, 7).toString("hex"),
+    ]) {
+      let message = "";
+      try {
+        keysOf(`${two.toString("hex")},${wrong}`);
+      } catch (error) {
+        message = error instanceof Error ? error.message : "";
+      }
+      expect(message).toMatch(/SIGNALBOX_ENCRYPTION_KEY, key 2, is not 32 bytes in base64 or hex/);
+      expect(message).not.toContain(wrong);
+      expect(message).not.toContain("0202");
+    }
   });
 });

@@ -33,7 +33,7 @@ describe("what is wrong in the shape is shown at its place", () => {
        4 | server: { prot: * }
          |           ^^^^
           allowed: host, port, adminHost, adminPort, publicUrl, requireHttps,
-            trustProxy
+            trustProxy, addressLists, githubMetaUrl
           did you mean: port
       "
     `);
@@ -45,8 +45,8 @@ describe("what is wrong in the shape is shown at its place", () => {
       signalbox.yaml:3:3  \`secrets\` is missing
        3 |   pay: { type: stripe }
          |   ^^^
-          Signing secrets, as \${NAME}. Several while you rotate; empty ones are
-            dropped. None left: inactive.
+          Signing secrets, as \${NAME}, or { value, added, expires }. Several while you
+            rotate; empty ones are dropped. None left: inactive.
       "
     `);
   });
@@ -123,22 +123,24 @@ describe("what is wrong in the shape is shown at its place", () => {
   });
 
   it("lists the source types and guesses the one that was meant", async () => {
-    expect(await faultsOf("version: 1\nsources:\n  pay: { type: strip, secrets: [] }\n"))
-      .toMatchInlineSnapshot(`
-        "
-        signalbox.yaml:3:16  \`type\` is not one of the allowed values
-         3 |   pay: { type: strip, secrets: [] }
-           |                ^^^^^
-            allowed: stripe, github, gmail
-            did you mean: stripe
-        "
-      `);
-    expect(await faultsOf("version: 1\nsources:\n  pay: { secrets: [] }\n")).toMatchInlineSnapshot(`
+    // The list grows with each provider.
+    const shown = async (text: string) =>
+      (await faultsOf(text)).replace(/(allowed: stripe, github, gmail)[^]*?(?=\n +did you|\n$)/, "$1, …");
+    expect(await shown("version: 1\nsources:\n  pay: { type: strip, secrets: [] }\n")).toMatchInlineSnapshot(`
+      "
+      signalbox.yaml:3:16  \`type\` is not one of the allowed values
+       3 |   pay: { type: strip, secrets: [] }
+         |                ^^^^^
+          allowed: stripe, github, gmail, …
+          did you mean: stripe
+      "
+    `);
+    expect(await shown("version: 1\nsources:\n  pay: { secrets: [] }\n")).toMatchInlineSnapshot(`
       "
       signalbox.yaml:3:3  \`type\` is missing
        3 |   pay: { secrets: [] }
          |   ^^^
-          allowed: stripe, github, gmail
+          allowed: stripe, github, gmail, …
       "
     `);
   });
@@ -491,6 +493,55 @@ destinations:
       );
       expect([smtpUrl, result.ok]).toEqual([smtpUrl, true]);
     }
+  });
+
+  it("says what is wrong with a secret's dates, and hides a literal beside them", async () => {
+    const text = await faultsOf(`version: 1
+sources:
+  pay:
+    type: stripe
+    secrets:
+      - { value: tip-top-one, added: 2026-02-31 }
+      - { value: "\${A}", expires: tomorrow, aded: 2026-01-01 }
+      - { added: 2026-01-01 }
+      - 17
+`);
+    expect(text).not.toContain("tip-top");
+    expect(text).toMatchInlineSnapshot(`
+      "
+      signalbox.yaml:6:18  \`secrets\` is a secret and must not stand in the file
+       6 |       - { value: ***********, added: 2026-02-31 }
+         |                  ^^^^^^^^^^^
+          Write "\${PAY_SECRET}" here and set PAY_SECRET in the environment (or
+            PAY_SECRET_FILE to a file that holds it).
+
+      signalbox.yaml:6:38  \`added\` must be a date that exists
+       6 |       - { value: ***********, added: 2026-02-31 }
+         |                                      ^^^^^^^^^^
+
+      signalbox.yaml:7:35  \`expires\` must be a date such as \`2026-12-31\`, or a time
+        such as \`2026-12-31T09:00:00Z\`
+       7 |       - { value: "\${A}", expires: tomorrow, aded: 2026-01-01 }
+         |                                   ^^^^^^^^
+
+      signalbox.yaml:7:45  unknown key \`aded\`
+       7 |       - { value: "\${A}", expires: tomorrow, aded: ********** }
+         |                                             ^^^^
+          allowed: value, added, expires
+          did you mean: added
+
+      signalbox.yaml:8:9  \`value\` is missing
+       8 |       - { added: 2026-01-01 }
+         |         ^
+          The secret itself, as \${NAME}.
+
+      signalbox.yaml:9:9  \`secrets\` is a secret and must not stand in the file
+       9 |       - **
+         |         ^^
+          Write "\${PAY_SECRET_4}" here and set PAY_SECRET_4 in the environment (or
+            PAY_SECRET_4_FILE to a file that holds it).
+      "
+    `);
   });
 
   it("hides secrets on the line of a syntax error", async () => {

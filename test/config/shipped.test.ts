@@ -37,6 +37,21 @@ const complete: Variables = {
 };
 
 describe("the configuration that comes with Signalbox", () => {
+  it("says which sources are not healed for want of credentials, and takes the ones that are set", async () => {
+    const received = { STRIPE_WEBHOOK_SECRET: "a", GITHUB_WEBHOOK_SECRET: "b" };
+    const said = (await shipped(received)).warnings.map(({ message }) => message);
+    expect(said).toContain(
+      "gaps of source stripe are not healed: STRIPE_API_KEY is not set; what can't be delivered to it is lost",
+    );
+    expect(said).toContain(
+      "gaps of source github are not healed: GITHUB_APP_ID, GITHUB_PRIVATE_KEY are not set; what can't be delivered to it is lost",
+    );
+    const { config } = await shipped(complete);
+    expect(config.sources["stripe"]).toMatchObject({ healing: { apiKey: "h" } });
+    expect(config.sources["github"]).toMatchObject({ healing: { appId: "123" } });
+    expect(config.healing).toEqual({ every: 900_000, reach: 259_200_000 });
+  });
+
   it("starts in an empty environment, and says what each part lacks", async () => {
     const { warnings, idle, config } = await shipped({});
     expect([...idle.sources]).toEqual(["stripe", "github", "inbox"]);
@@ -73,7 +88,11 @@ describe("the configuration that comes with Signalbox", () => {
     const { warnings, idle, config } = await shipped(complete);
     expect(warnings).toEqual([]);
     expect([idle.sources.size, idle.destinations.size, idle.models.size]).toEqual([0, 0, 0]);
-    expect(config.sources["stripe"]).toEqual({ type: "stripe", secrets: ["a"] });
+    expect(config.sources["stripe"]).toEqual({
+      type: "stripe",
+      secrets: ["a", ""],
+      healing: { apiKey: "h", baseUrl: undefined },
+    });
     expect(config.sources["inbox"]).toMatchObject({ audience: "https://hooks.acme.example/webhooks/inbox" });
     expect(config.models["fallback"]).toMatchObject({
       apiKey: "d",
@@ -92,7 +111,7 @@ describe("the configuration that comes with Signalbox", () => {
   it("names every default that it shows as the program has it", async () => {
     const { config } = await shipped({});
     const bare = await loadBare();
-    for (const section of ["worker", "breakers", "limits", "retention"] as const)
+    for (const section of ["worker", "breakers", "limits", "retention", "healing"] as const)
       expect(config[section]).toEqual(bare[section]);
     expect(config.alerts.on).toEqual(bare.alerts.on);
     expect({ ...config.server, publicUrl: "" }).toEqual(bare.server);

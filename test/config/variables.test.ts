@@ -142,10 +142,10 @@ describe("a variable may be read from a file", () => {
 });
 
 describe("parts without credentials do less, and nothing else of them is a fault", () => {
-  it("drops empty secrets, and makes a source without any inactive", async () => {
+  it("keeps the places of empty secrets, and makes a source without any inactive", async () => {
     const text = 'version: 1\nsources:\n  pay: { type: stripe, secrets: ["${A}", "${B}", "${C:-}"] }\n';
     const one = await good(text, { env: { B: "b" } });
-    expect(one.config.sources["pay"]).toMatchObject({ secrets: ["b"] });
+    expect(one.config.sources["pay"]).toMatchObject({ secrets: ["", "b", ""] });
     expect([...one.idle.sources]).toEqual([]);
     const none = await good(text);
     expect([...none.idle.sources]).toEqual(["pay"]);
@@ -154,6 +154,26 @@ describe("parts without credentials do less, and nothing else of them is a fault
       column: 3,
       message: "source pay is inactive: A, B are not set; its requests are answered 503",
     });
+  });
+
+  it("takes a secret with its dates, and one of which only the dates are there for none", async () => {
+    const text = `version: 1
+sources:
+  pay:
+    type: stripe
+    secrets:
+      - { value: "\${NEW}", added: 2026-01-31, expires: 2026-12-31T09:00:00+01:00 }
+      - "\${OLD}"
+`;
+    const both = await good(text, { env: { NEW: "n", OLD: "o" } });
+    expect(both.config.sources["pay"]).toMatchObject({
+      secrets: [{ value: "n", added: Date.UTC(2026, 0, 31), expires: Date.UTC(2026, 11, 31, 8) }, "o"],
+    });
+    const rotated = await good(text, { env: { NEW: "other", OLD: "o" } });
+    expect(rotated.hash).toBe(both.hash);
+    const none = await good(text);
+    expect([...none.idle.sources]).toEqual(["pay"]);
+    expect(none.warnings.at(-1)?.message).toMatch(/inactive: NEW, OLD are not set/);
   });
 
   const mailbox = `version: 1

@@ -198,6 +198,104 @@ export function journalContract(
         expect((await accept("a")).duplicate).toBe(false);
       });
 
+      describe("of an event that is there already, as a word to try again", () => {
+        const died = async (id: string) => settle(await claimed(id), { kind: "dead", reason: "it broke" });
+
+        it("starts the dead agents' runs anew, a generation higher, and stays a duplicate", async () => {
+          const first = await accept("a", [run(), run({ agent: "email-triage" })]);
+          for (const id of first.runs) await died(id);
+          const again = await accept("a", [run(), run({ agent: "churn-intervention" })]);
+          expect(again).toMatchObject({ event: first.event, duplicate: true });
+          expect(again.runs).toHaveLength(1);
+          expect(await runOf(again.runs[0] ?? "")).toMatchObject({
+            event: first.event,
+            agent: "pr-review",
+            generation: 1,
+            status: "queued",
+          });
+          expect((await on.reads.event(first.event))?.deliveries.map(({ result }) => result)).toEqual([
+            "accepted",
+            "duplicate",
+          ]);
+        });
+
+        it("starts nothing while a run of it is under way, waits, or once one succeeded", async () => {
+          const first = await accept("a", [run(), run({ agent: "email-triage" })]);
+          const [dead = "", other = ""] = first.runs;
+          await died(dead);
+          const copy = async () => (await accept("a", [run(), run({ agent: "email-triage" })])).runs;
+          expect(await copy()).toEqual([]);
+          const claim = await claimed(other);
+          expect(await copy()).toEqual([]);
+          await settle(claim, { kind: "awaitReview", reason: "a person" });
+          expect(await copy()).toEqual([]);
+          const done = await accept("b");
+          await settle(await claimed(done.runs[0] ?? ""), { kind: "done", summary: "" });
+          expect((await accept("b")).runs).toEqual([]);
+        });
+
+        it("starts nothing once a replay of the dead run got through", async () => {
+          const first = await accept("a");
+          await died(first.runs[0] ?? "");
+          const [replayed = ""] = await on.journal.replay({ event: first.event, runs: [run()] });
+          await settle(await claimed(replayed), { kind: "done", summary: "" });
+          expect((await accept("a")).runs).toEqual([]);
+        });
+
+        it("starts one run for two copies that arrive at the same moment", async () => {
+          const first = await accept("a");
+          await died(first.runs[0] ?? "");
+          const both = await Promise.all([accept("a"), accept("a")]);
+          expect(both.flatMap((item) => item.runs)).toHaveLength(1);
+        });
+
+        it("ends after five generations: what keeps dying is a person's", async () => {
+          let { runs } = await accept("a");
+          for (let generation = 1; generation < 5; generation += 1) {
+            await died(runs[0] ?? "");
+            ({ runs } = await accept("a"));
+            expect(runs).toHaveLength(1);
+          }
+          await died(runs[0] ?? "");
+          expect((await accept("a")).runs).toEqual([]);
+        });
+
+        it("starts what a failed route expression kept from starting, and nothing where no route matched", async () => {
+          const faulty = request("a", []);
+          const fault = { route: "all", part: "if", message: "no such key" } as const;
+          await on.journal.accept({
+            ...faulty,
+            items: faulty.items.map((item) => ({
+              ...item,
+              event: { ...item.event, status: "unrouted", faults: [fault] },
+            })),
+          });
+          const again = await accept("a");
+          expect(again).toMatchObject({ duplicate: true });
+          expect(again.runs).toHaveLength(1);
+          expect(await on.reads.event(again.event)).toMatchObject({ status: "routed", faults: [] });
+          await accept("b", []);
+          expect((await accept("b")).runs).toEqual([]);
+        });
+
+        it("starts nothing for an event whose content was erased", async () => {
+          const first = await accept("a");
+          await died(first.runs[0] ?? "");
+          await clock.advance(1_000);
+          await on.journal.eraseContent(clock.now(), 10);
+          expect((await accept("a")).runs).toEqual([]);
+        });
+
+        it("keeps no delivery of a plain duplicate when only news are wanted", async () => {
+          const first = await accept("a");
+          await on.journal.accept({ ...request("a"), newsOnly: true });
+          await on.journal.accept({ ...request("b"), newsOnly: true });
+          expect((await on.reads.event(first.event))?.deliveries).toHaveLength(1);
+          const [fresh] = (await on.reads.events({ limit: 1 })).items;
+          expect((await on.reads.event(fresh?.id ?? ""))?.deliveries).toHaveLength(1);
+        });
+      });
+
       it("moves a cursor with the items, and stores neither when someone else moved it", async () => {
         const cursor = { key: "inbox", value: "100", expected: 0 };
         await on.journal.accept({ ...request("a"), cursor });
@@ -616,7 +714,12 @@ export function journalContract(
           oldestDueAt: clock.now() - 1_000,
         });
         expect(await on.reads.sourceActivity()).toEqual([
-          { source: "github", events: 2, lastEventAt: clock.now() },
+          {
+            source: "github",
+            events: 2,
+            lastEventAt: clock.now(),
+            lastSecret: { index: 0, at: clock.now() },
+          },
         ]);
       });
     });

@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import addFormats from "ajv-formats";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterEach, describe, expect, test } from "vitest";
-import { Conflict, JournalUnavailable } from "../../src/domain/errors.ts";
+import { Conflict, JournalUnavailable, ServiceError } from "../../src/domain/errors.ts";
 import type { Control, ReplayFilter } from "../../src/http/admin.ts";
 import { openapi } from "../../src/http/openapi.ts";
 import { silentLog } from "../../src/observability/log.ts";
@@ -302,8 +302,18 @@ describe("the API's answers", () => {
         if (run) journal.putRun({ ...run, status: "cancelled" });
       },
       replay: async (_filter, dryRun) => ({ events: 1, count: 2, runs: dryRun ? [] : ["run_8", "run_9"] }),
+      heal: async (source, since) => {
+        if (source === "none") throw new Conflict("not_found", "there is no source none");
+        if (since === undefined) throw new ServiceError("source:stripe", "unavailable", "answered HTTP 500");
+        return { healed: 3, restarted: 1, more: false };
+      },
     };
     const admin = await start({ rows, control });
+    const heal = (name: string, body: object) => admin.post(`/api/sources/${name}/heal`, body);
+    await keepsContract(await heal("stripe", { since: "24h" }), "heal", 200);
+    await keepsContract(await heal("none", {}), "heal", 404);
+    await keepsContract(await heal("stripe", {}), "heal", 503);
+    await keepsContract(await heal("stripe", { since: "soon" }), "heal", 400);
     const approved = await admin.post("/api/actions/act_2/approve", { hash: "hash-of-act_2" });
     expect((await bodyOf(approved.clone()))["status"]).toBe("planned");
     await keepsContract(approved, "approve", 200);

@@ -338,6 +338,65 @@ describe("refusals", () => {
   });
 });
 
+describe("what a source answers in its provider's words", () => {
+  const signed: Source = {
+    name: "signed",
+    type: "test",
+    active: true,
+    maxBodyBytes: 100,
+    keptHeaders: [],
+    verify: ({ headers }) => {
+      if (headers["x-signature"] === "right") return { secretIndex: 0 };
+      throw new Rejection(401, "signature_mismatch", "wrong");
+    },
+    challenge: ({ body }) =>
+      body.includes("challenge") ? { status: 200, contentType: "text/plain", body: "echo" } : null,
+    identify: ({ body }) => [
+      {
+        providerId: "1",
+        type: body.toString(),
+        occurredAt: null,
+        dedupeKeys: [`body:${body.toString()}`],
+        body,
+        payload: {},
+      },
+    ],
+    acknowledgement: ([event]) =>
+      event?.type === "empty" ? { status: 200, empty: true } : { status: 202, empty: false },
+  };
+  const text = async (url: string, body: string, signature = "right") => {
+    const answer = await fetch(url, { method: "POST", body, headers: { "x-signature": signature } });
+    return { status: answer.status, type: answer.headers.get("content-type"), text: await answer.text() };
+  };
+
+  it("is a signed challenge's answer only to who signed it, and nothing is stored", async () => {
+    const { url, inbox, counted } = await start({ extra: [signed] });
+    expect((await text(`${url}/webhooks/signed`, "challenge", "wrong")).status).toBe(401);
+    expect(await text(`${url}/webhooks/signed`, "challenge")).toEqual({
+      status: 200,
+      type: "text/plain",
+      text: "echo",
+    });
+    expect(inbox.stored).toEqual([]);
+    expect(await counted("signed", "handshake")).toBe(1);
+  });
+
+  it("is another status, or nothing at all, for an event and for its duplicate", async () => {
+    const { url, inbox } = await start({ extra: [signed] });
+    for (const status of ["accepted", "duplicate"]) {
+      const answer = await text(`${url}/webhooks/signed`, "event");
+      expect(answer.status).toBe(202);
+      expect(JSON.parse(answer.text)).toMatchObject({ status });
+      expect(await text(`${url}/webhooks/signed`, "empty")).toEqual({
+        status: 200,
+        type: "text/plain; charset=utf-8",
+        text: "",
+      });
+    }
+    expect(inbox.stored).toHaveLength(4);
+  });
+});
+
 describe("a body that is too large", () => {
   it("is refused by its announced length, and the sender hears why", async () => {
     const { url, counted } = await start();

@@ -18,7 +18,7 @@ const signers: Readonly<Record<string, (vector: Vector) => senders.Signed>> = {
   github: ({ secret, body }) => senders.signGithub({ secret, event: "ping", payload: body }),
   slack: ({ secret, body, now }) => senders.signSlack({ secret, payload: body, timestamp: now }),
   "standard-webhooks": ({ secret, body, now, headers }) =>
-    senders.signStandard({
+    senders.signStandardWebhooks({
       secret,
       payload: body,
       timestamp: now,

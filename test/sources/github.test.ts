@@ -1,6 +1,8 @@
 import { createHmac } from "node:crypto";
 import { createRequire } from "node:module";
 import { describe, expect, it } from "vitest";
+import { silentLog } from "../../src/observability/log.ts";
+import { systemClock } from "../../src/resilience/clock.ts";
 import { sha256 } from "../../src/domain/json.ts";
 import { github } from "../../src/sources/github.ts";
 import { sourceContract } from "../contracts/source.ts";
@@ -9,7 +11,8 @@ import { sharedFile, sharedFiles, sharedNote, sharedPresent } from "../support/s
 
 const now = 1_700_000_000_000;
 const secrets = { first: "secret-current", second: "secret-previous", stranger: "secret-of-someone-else" };
-const source = github({ name: "github", secrets: [secrets.first, secrets.second] });
+const deps = { clock: systemClock, log: silentLog };
+const source = github({ name: "github", secrets: [secrets.first, secrets.second] }, deps);
 const delivery = "72d3162e-cc78-11e3-81ab-4c9367dc0958";
 const sign = (secret: string, text: string) =>
   `sha256=${createHmac("sha256", secret).update(text).digest("hex")}`;
@@ -174,7 +177,9 @@ describe.skipIf(!sharedPresent)(`GitHub's samples beside the repository${sharedN
     const mine = vectors.filter(({ provider }) => provider === "github");
     expect(mine.length).toBeGreaterThan(0);
     for (const { secret, headers, body: text } of mine) {
-      expect(github({ name: "g", secrets: ["", secret] }).verify(rawRequest(headers, text, now))).toEqual({
+      expect(
+        github({ name: "g", secrets: ["", secret] }, deps).verify(rawRequest(headers, text, now)),
+      ).toEqual({
         secretIndex: 1,
       });
     }

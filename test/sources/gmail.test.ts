@@ -387,11 +387,18 @@ describe("reading the mailbox", () => {
     expect(google.requests.some((called) => called.includes("newer_than%3A7d"))).toBe(true);
   });
 
-  it("tells where it stands, and asks for notifications when it has a topic", async () => {
-    expect(await open().currentCursor?.(never)).toBe("1000");
-    expect(google.requests.some((called) => called.includes("watch"))).toBe(false);
+  it("tells where it stands, which asks for no notifications", async () => {
     expect(await open({ topic: "projects/p/topics/t" }).currentCursor?.(never)).toBe("1000");
+    expect(google.requests.some((called) => called.includes("watch"))).toBe(false);
+  });
+
+  it("keeps its watch alive where it has a topic, daily, however long Gmail lets it live", async () => {
+    expect(open().keepAlive).toBeUndefined();
+    const watch = await open({ topic: "projects/p/topics/t" }).keepAlive?.(null, never);
+    expect(watch).toMatchObject({ id: null, expiresAt: now + 7 * 86_400_000, renewAt: now + 86_400_000 });
     expect(JSON.parse(google.posted.at(-1) ?? "")).toMatchObject({ topicName: "projects/p/topics/t" });
+    const other = await open({ topic: "projects/p/topics/u" }).keepAlive?.(null, never);
+    expect(other?.of).not.toBe(watch?.of);
   });
 });
 

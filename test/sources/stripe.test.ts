@@ -1,6 +1,8 @@
 import { createHmac } from "node:crypto";
 import Stripe from "stripe";
 import { describe, expect, it } from "vitest";
+import { silentLog } from "../../src/observability/log.ts";
+import { systemClock } from "../../src/resilience/clock.ts";
 import { stripe } from "../../src/sources/stripe.ts";
 import { sourceContract } from "../contracts/source.ts";
 import { rawRequest } from "../support/raw-request.ts";
@@ -9,7 +11,8 @@ import { sharedFile, sharedFiles, sharedNote, sharedPresent } from "../support/s
 const now = 1_700_000_000_000;
 const seconds = now / 1000;
 const secrets = { first: "whsec_current", second: "whsec_previous", stranger: "whsec_of_someone_else" };
-const source = stripe({ name: "stripe", secrets: [secrets.first, secrets.second] });
+const deps = { clock: systemClock, log: silentLog };
+const source = stripe({ name: "stripe", secrets: [secrets.first, secrets.second] }, deps);
 const body = JSON.stringify({
   id: "evt_1",
   object: "event",
@@ -80,7 +83,7 @@ describe("the Stripe-Signature header", () => {
 
 describe("secrets of a stripe source", () => {
   it("are dropped when empty, and then match nothing", () => {
-    const half = stripe({ name: "stripe", secrets: ["", "  ", secrets.first] });
+    const half = stripe({ name: "stripe", secrets: ["", "  ", secrets.first] }, deps);
     expect(half.active).toBe(true);
     expect(half.verify(request(`t=${seconds},v1=${mac(secrets.first, body)}`))).toEqual({ secretIndex: 2 });
     for (const empty of ["", "  "]) {
@@ -91,8 +94,8 @@ describe("secrets of a stripe source", () => {
   });
 
   it("leave the source inactive when there is none", () => {
-    expect(stripe({ name: "stripe", secrets: [] }).active).toBe(false);
-    expect(stripe({ name: "stripe", secrets: ["", " "] }).active).toBe(false);
+    expect(stripe({ name: "stripe", secrets: [] }, deps).active).toBe(false);
+    expect(stripe({ name: "stripe", secrets: ["", " "] }, deps).active).toBe(false);
   });
 });
 
@@ -143,7 +146,9 @@ describe.skipIf(!sharedPresent)(`Stripe's samples${sharedNote}`, () => {
     const mine = vectors.filter(({ provider }) => provider === "stripe");
     expect(mine.length).toBeGreaterThan(0);
     for (const { secret, now: at, headers, body: text } of mine) {
-      expect(stripe({ name: "s", secrets: [secret] }).verify(rawRequest(headers, text, at * 1000))).toEqual({
+      expect(
+        stripe({ name: "s", secrets: [secret] }, deps).verify(rawRequest(headers, text, at * 1000)),
+      ).toEqual({
         secretIndex: 0,
       });
     }

@@ -221,15 +221,48 @@ const sampleBreakers = (now: number): BreakerRow[] => [
 ];
 
 const sampleSources = (now: number): SourceRow[] => [
-  { name: "github", type: "github", active: true, lastEventAt: now - 62 * minute, events: 1 },
-  { name: "stripe", type: "stripe", active: true, lastEventAt: now - 2 * minute, events: 2 },
-  { name: "forms", type: "custom", active: false, lastEventAt: null, events: 0 },
+  {
+    name: "github",
+    type: "github",
+    active: true,
+    lastEventAt: now - 62 * minute,
+    events: 1,
+    lastSecret: null,
+    healedUntil: now - 3 * minute,
+    watch: null,
+  },
+  {
+    name: "stripe",
+    type: "stripe",
+    active: true,
+    lastEventAt: now - 2 * minute,
+    events: 2,
+    lastSecret: { index: 1, at: now - 2 * minute },
+    healedUntil: null,
+    watch: {
+      state: "failing",
+      expiresAt: now + 60 * minute,
+      lastRenewedAt: now - 60 * minute,
+      error: "it does not answer",
+    },
+  },
+  {
+    name: "forms",
+    type: "custom",
+    active: false,
+    lastEventAt: null,
+    events: 0,
+    lastSecret: null,
+    healedUntil: null,
+    watch: null,
+  },
 ];
 
 export const refusingControl: Control = {
   approve: () => Promise.reject(new Error("not expected here")),
   reject: () => Promise.reject(new Error("not expected here")),
   cancelRun: () => Promise.reject(new Error("not expected here")),
+  heal: () => Promise.reject(new Error("not expected here")),
   replay: () => Promise.reject(new Error("not expected here")),
 };
 

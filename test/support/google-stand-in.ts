@@ -101,7 +101,8 @@ export async function startGoogle(): Promise<GoogleStandIn> {
     const path = url.pathname.replace("/gmail/v1/users/me/", "");
     if (path === "profile")
       return { status: 200, json: { emailAddress: "support@example.com", historyId: google.historyId } };
-    if (path === "watch") return { status: 200, json: { historyId: google.historyId, expiration: "1" } };
+    if (path === "watch")
+      return { status: 200, json: { historyId: google.historyId, expiration: "1700604800000" } };
     if (path === "history") return history(url.searchParams);
     if (path === "messages") {
       const ids = google.messages.toReversed().map(({ id }) => ({ id, threadId: id }));

@@ -118,6 +118,7 @@ export function openLine(options: LineOptions, clock: ManualClock = manualClock(
     }),
   ) as Record<DestinationName, Destination>;
   const dead: string[] = [];
+  const renewed: string[] = [];
   const worker = createWorker({
     ...store,
     queue,
@@ -130,6 +131,7 @@ export function openLine(options: LineOptions, clock: ManualClock = manualClock(
     destinations,
     decider: options.decider ?? rulesOnly,
     sources: () => new Map(options.source ? [[options.source.name, options.source]] : []),
+    renewWatch: async (source) => void renewed.push(source),
     table: () => ({
       agents: new Map([[options.agent.name, { agent: options.agent, policy: {} }]]),
       modeOf: () => options.mode ?? "auto",
@@ -155,6 +157,7 @@ export function openLine(options: LineOptions, clock: ManualClock = manualClock(
     inbox,
     metrics,
     dead,
+    renewed,
     review: createReview(store.journal, store.reads, queue),
     start: () => worker.start(4),
     /** Receives an event and resolves to the id of the run it started. */

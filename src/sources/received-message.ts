@@ -1,9 +1,23 @@
-/** A Gmail message as an event: its headers read, its raw form kept. */
+/** A fetched message as an event, whichever mailbox it lay in: its headers read, its raw form kept. */
 import { sha256 } from "../domain/json.ts";
 import type { Identified } from "../domain/source.ts";
 import type { Address, Email } from "postal-mime";
-import type { GmailMessage } from "./gmail-api.ts";
 import { isId } from "./payload.ts";
+
+/** What a mailbox says of a message, and the message itself. */
+export interface FetchedMessage {
+  readonly id: string;
+  readonly threadId: string;
+  /** Gmail's names; other mailboxes give what means the same: INBOX, UNREAD, STARRED. */
+  readonly labelIds: readonly string[];
+  /** Gmail's history id; empty where a mailbox has none. */
+  readonly historyId: string;
+  /** When it arrived, in milliseconds since the epoch. */
+  readonly internalDate: number | null;
+  readonly snippet: string;
+  /** The RFC 822 message in base64url. */
+  readonly raw: string;
+}
 
 interface MailAddress {
   readonly name: string;
@@ -11,13 +25,7 @@ interface MailAddress {
 }
 
 /** The body of a `message.received` event. Everything but the ids is the sender's word. */
-interface ReceivedMessage {
-  readonly id: string;
-  readonly threadId: string;
-  readonly labelIds: readonly string[];
-  readonly historyId: string;
-  readonly internalDate: number | null;
-  readonly snippet: string;
+interface ReceivedMessage extends FetchedMessage {
   readonly from: MailAddress;
   readonly to: readonly MailAddress[];
   readonly cc: readonly MailAddress[];
@@ -28,15 +36,13 @@ interface ReceivedMessage {
   readonly references: readonly string[];
   /** All headers in their order; names in lower case. */
   readonly headers: readonly { readonly name: string; readonly value: string }[];
-  /** The whole RFC 822 message in base64url, as fetched. */
-  readonly raw: string;
 }
 
 /**
- * The Message-ID is a second key: after a re-scan, or when one mail reaches the mailbox on two ways, Gmail's own id may
- * differ while the mail is the same.
+ * The Message-ID is a second key: after a re-scan, or when one mail reaches the mailbox on two ways, the mailbox's own
+ * id may differ while the mail is the same.
  */
-export async function receivedMessage(message: GmailMessage): Promise<Identified> {
+export async function receivedMessage(message: FetchedMessage): Promise<Identified> {
   const { raw, ...ids } = message;
   const mail = await readHeaders(raw);
   const payload: ReceivedMessage = { ...ids, ...headerFields(mail), raw };
@@ -71,7 +77,7 @@ function headerBlock(bytes: Buffer): Buffer {
   return ends.length === 0 ? bytes : bytes.subarray(0, Math.min(...ends) + 2);
 }
 
-function headerFields(mail: Email | null): Omit<ReceivedMessage, keyof GmailMessage> {
+function headerFields(mail: Email | null): Omit<ReceivedMessage, keyof FetchedMessage> {
   const [from] = addresses(mail?.from ? [mail.from] : []);
   return {
     from: from ?? { name: "", address: "" },

@@ -1,0 +1,67 @@
+/**
+ * The journal's file and its folder.
+ *
+ * The folder's lock is an exclusive transaction on a second file, held as long as the process lives: the operating
+ * system gives it back after kill -9, where a pid file would have to be believed.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { migrations } from "./migrations/index.ts";
+import { integer, text } from "./rows.ts";
+import { Connection, isBusy } from "./sqlite-driver.ts";
+import type { Vault } from "./vault.ts";
+
+/** The folder, made and locked, and the journal's file in it. Throws when another process holds it. */
+export function holdFolder(folder: string): { file: string; lock: { close(): void } } {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return { file: join(folder, "journal.db"), lock: lockFolder(folder) };
+}
+
+function lockFolder(folder: string): Connection {
+  const lock = new Connection(join(folder, "lock.db"));
+  try {
+    lock.exec("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+    return lock;
+  } catch (error) {
+    lock.close();
+    if (!isBusy(error)) throw error;
+    throw new Error(
+      `the data folder ${folder} is in use by another signalbox process: stop it, or set SIGNALBOX_DATA_DIR to another folder`,
+      { cause: error },
+    );
+  }
+}
+
+/** `verify`: after an I/O error the file is checked before it is believed; at a normal start that would cost seconds. */
+export function openFile(
+  file: string,
+  options: { maxPages?: number | undefined; vault: Vault | undefined; verify: boolean },
+): Connection {
+  const db = new Connection(file, options.vault);
+  // FULL on every opening: SQLite falls back to NORMAL for a WAL file, and an acknowledged event could be lost.
+  db.exec(
+    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON",
+  );
+  // Each write has a savepoint, and a savepoint copies the pages it changes: into memory, not into a file of its own.
+  db.exec("PRAGMA temp_store = MEMORY");
+  // Dedupe keys are spread over their whole index: 16 MB keep some hundred thousand of them at hand.
+  db.exec("PRAGMA cache_size = -16000");
+  if (options.maxPages !== undefined) db.exec(`PRAGMA max_page_count = ${Math.trunc(options.maxPages)}`);
+  const check = options.verify ? db.get("PRAGMA quick_check(1)") : undefined;
+  if (check && text(check, "quick_check") !== "ok")
+    throw new Error(`${file} is damaged: restore it from a backup`);
+  migrate(db, file);
+  return db;
+}
+
+function migrate(db: Connection, file: string): void {
+  const version = integer(db.get("PRAGMA user_version") ?? {}, "user_version");
+  if (version > migrations.length) {
+    throw new Error(
+      `${file} was written by a newer version of signalbox (schema ${version}): install that version`,
+    );
+  }
+  migrations.slice(version).forEach((sql, index) => {
+    db.exec(`BEGIN IMMEDIATE; ${sql}; PRAGMA user_version = ${version + index + 1}; COMMIT`);
+  });
+}
