@@ -5,7 +5,6 @@ import { join, resolve } from "node:path";
 import type { Environment } from "./config/environment.ts";
 import type { Fault } from "./config/faults.ts";
 import { watchConfig } from "./config/reload.ts";
-import { createAdmin } from "./http/admin.ts";
 import { createIngest } from "./http/ingest.ts";
 import { loadSettings, putInForce } from "./in-force.ts";
 import type { InForce, SettingsOptions } from "./in-force.ts";
@@ -169,6 +168,10 @@ async function startParts(
     requireHttps: server.requireHttps,
     trustProxy: server.trustProxy,
   });
+  await journal.releaseOrphans();
+  const ingestPort = (await ingest.listen({ host: server.host, port: server.port })).port;
+  // Webhooks are stored from here on; what people look at is loaded meanwhile.
+  const { createAdmin } = await import("./http/admin.ts");
   const admin = createAdmin({
     reads,
     changes,
@@ -200,10 +203,13 @@ async function startParts(
     clock,
     version,
   });
-
-  await journal.releaseOrphans();
-  const adminPort = (await admin.listen({ host: server.adminHost, port: server.adminPort })).port;
-  const ingestPort = (await ingest.listen({ host: server.host, port: server.port })).port;
+  const adminPort = await admin.listen({ host: server.adminHost, port: server.adminPort }).then(
+    ({ port }) => port,
+    async (error: unknown) => {
+      await ingest.close(0);
+      throw error;
+    },
+  );
   worker.start(current().settings.loaded.config.worker.concurrency);
   const sweeper = startSweeper({
     ...parts,
