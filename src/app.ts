@@ -9,7 +9,6 @@ import { Conflict } from "./domain/errors.ts";
 import { createGithubAddresses, wantsGithubAddresses } from "./github-addresses.ts";
 import { everyHour, showSecretAges } from "./hourly.ts";
 import { healGaps } from "./gaps.ts";
-import { createAdmin } from "./http/admin.ts";
 import { createIngest } from "./http/ingest.ts";
 import { loadSettings, putInForce } from "./in-force.ts";
 import type { InForce, SettingsOptions } from "./in-force.ts";
@@ -194,6 +193,11 @@ async function startParts(
   });
   await github.apply();
   let healing: Healing | null = null;
+  const aliveBefore = await lastAlive(state);
+  await journal.releaseOrphans();
+  const ingestPort = (await ingest.listen({ host: server.host, port: server.port })).port;
+  // Webhooks are stored from here on; what people look at is loaded meanwhile.
+  const { createAdmin } = await import("./http/admin.ts");
   const admin = createAdmin({
     reads,
     changes,
@@ -233,11 +237,13 @@ async function startParts(
     clock,
     version,
   });
-
-  await journal.releaseOrphans();
-  const aliveBefore = await lastAlive(state);
-  const adminPort = (await admin.listen({ host: server.adminHost, port: server.adminPort })).port;
-  const ingestPort = (await ingest.listen({ host: server.host, port: server.port })).port;
+  const adminPort = await admin.listen({ host: server.adminHost, port: server.adminPort }).then(
+    ({ port }) => port,
+    async (error: unknown) => {
+      await ingest.close(0);
+      throw error;
+    },
+  );
   watches.start();
   worker.start(current().settings.loaded.config.worker.concurrency);
   const healer = healGaps({ ...parts, state, inbox, aliveBefore, owner: randomUUID() }, current);

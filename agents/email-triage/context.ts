@@ -2,7 +2,6 @@
 import type { AgentKit, HubspotContact, Plain } from "../../src/agent-kit.ts";
 import { automationOf } from "./headers.ts";
 import type { Automation } from "./headers.ts";
-import { parseMessage } from "./message.ts";
 import type { Message } from "./message.ts";
 import type { Policy } from "./policy.ts";
 
@@ -23,6 +22,8 @@ const open = new Set(["new", "open", "pending", "hold"]);
 
 /** Throws EventFault for what is no mail, ServiceError when a look-up fails. */
 export async function gather(kit: AgentKit<Policy>): Promise<Facts> {
+  // With the readers of MIME and HTML, which a service that has no mail to read need not load.
+  const { parseMessage } = await import("./message.ts");
   const { message, headers } = await parseMessage(kit.event.payload);
   const verdict = automationOf({
     headers,

@@ -1,12 +1,6 @@
 /** HTML to the text that a person sees. What is hidden from people is hidden from the model. */
 import { convert } from "html-to-text";
 
-/** Tags, bidi controls, zero-width characters and variation selectors. */
-const invisible =
-  /[\u{E0000}-\u{E007F}\u{E0100}-\u{E01EF}\u200B-\u200F\u202A-\u202E\u2060-\u2069\uFE00-\uFE0F\uFEFF\u00AD\u034F]/gu;
-
-export const stripInvisible = (text: string): string => text.replace(invisible, "");
-
 const white =
   /^(?:#fff(?:fff)?|white|rgb\(255,255,255\)|rgba\(255,255,255,[\d.]+\)|transparent|rgba\(\d+,\d+,\d+,0(?:\.0+)?\))$/;
 

@@ -4,7 +4,8 @@ import PostalMime from "postal-mime";
 import type { Email } from "postal-mime";
 import { EventFault, sha256, z } from "../../src/agent-kit.ts";
 import type { Header } from "./headers.ts";
-import { htmlToText, stripInvisible } from "./html.ts";
+import { htmlToText } from "./html.ts";
+import { stripInvisible } from "./invisible.ts";
 import { redactPersonal } from "./redaction.ts";
 
 const Mailbox = z.object({ name: z.string().default(""), address: z.string().default("") });

@@ -6,7 +6,7 @@ import { action, resultOf, z } from "../../src/agent-kit.ts";
 import type { PlannedAction } from "../../src/agent-kit.ts";
 import { threadTag } from "./context.ts";
 import type { Facts } from "./context.ts";
-import { stripInvisible } from "./html.ts";
+import { stripInvisible } from "./invisible.ts";
 import { redactPersonal } from "./redaction.ts";
 import type { Decision } from "./decision.ts";
 import type { Policy } from "./policy.ts";
