@@ -4,7 +4,7 @@
  */
 import type { Json, JsonObject } from "../domain/json.ts";
 import { sha256 } from "../domain/json.ts";
-import { asList, asObject } from "./bodies.ts";
+import { asList, asObject, asText } from "./bodies.ts";
 import type { Answer, Call, Handler, Route } from "./call.ts";
 import { bearer, textOf } from "./call.ts";
 import type { Stand, VendorOptions } from "./stand.ts";
@@ -223,7 +223,7 @@ function routesOf(state: StripeState, now: () => number): Route[] {
 
 /** Without a wanted status, subscriptions that ended are left out; events may be narrowed by several types. */
 function listed(state: StripeState, kind: Kind, call: Call): StripeObject[] {
-  if (kind === "events") return state.events.filter((one) => isOfTypes(String(one["type"]), call));
+  if (kind === "events") return state.events.filter((one) => isOfTypes(asText(one["type"]) ?? "", call));
   const wanted = call.query["status"];
   if (kind !== "subscriptions" || wanted === "all") return state[kind];
   return state[kind].filter((one) =>

@@ -56,7 +56,8 @@ export function githubDeliveries(parts: Parts): (request: HealRequest) => AsyncI
 async function* failures(parts: Parts, request: HealRequest): AsyncGenerator<Healed> {
   const api = apiOf(parts, request.signal);
   const listedAt = parts.clock.now();
-  const failed = await listFailed(parts, api, request.since);
+  // The record may hold whole seconds only.
+  const failed = await listFailed(parts, api, Math.floor(request.since / 1_000) * 1_000);
   for (let at = 0; at < failed.length; at += readAtOnce) {
     const items: HealedItem[] = [];
     for (const delivery of failed.slice(at, at + readAtOnce)) {

@@ -6,6 +6,7 @@ import type { Log } from "../observability/log.ts";
 import type { Clock } from "../resilience/clock.ts";
 import { canHeal, githubDeliveries } from "./github-deliveries.ts";
 import type { GithubHealing } from "./github-deliveries.ts";
+import { isForm, parseForm } from "./form.ts";
 import { digestFromHex, matchingSecret, signingKeys } from "./hmac.ts";
 import type { SecretEntry, SigningKey } from "./hmac.ts";
 import { isLine, objectAt, parseObject, requiredId, timeOf } from "./payload.ts";
@@ -134,24 +135,12 @@ function identify(request: Pick<RawRequest, "headers" | "body">): Identified[] {
  * Every other content type is read as JSON: the signature vouches for the bytes, not for their label.
  */
 function jsonBytes({ headers, body }: Pick<RawRequest, "headers" | "body">): Buffer {
-  if (!/^application\/x-www-form-urlencoded\b/i.test(headers["content-type"] ?? "")) return body;
-  const fields = body
-    .toString("latin1")
-    .split("&")
-    .filter((field) => field.startsWith("payload="));
-  const [field] = fields;
-  if (field === undefined || fields.length > 1 || !/^[\x21-\x7e]*$/.test(field)) {
-    throw new Rejection(
-      400,
-      "malformed_form",
-      "the form must have exactly one field `payload`, percent-encoded",
-    );
+  if (!isForm(headers["content-type"])) return body;
+  const payload = parseForm(body).get("payload");
+  if (payload === undefined) {
+    throw new Rejection(400, "malformed_form", "the form must have a field `payload`");
   }
-  try {
-    return Buffer.from(decodeURIComponent(field.slice("payload=".length).replaceAll("+", " ")), "utf8");
-  } catch {
-    throw new Rejection(400, "malformed_form", "the field `payload` is not percent-encoded UTF-8");
-  }
+  return Buffer.from(payload, "utf8");
 }
 
 /**

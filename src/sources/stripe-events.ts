@@ -8,7 +8,7 @@
  *      └── has more ──▶ half as long, asked again; of one second (it can't be cut further) ──▶ all its pages
  */
 import { ServiceError } from "../domain/errors.ts";
-import type { JsonObject } from "../domain/json.ts";
+import type { Json, JsonObject } from "../domain/json.ts";
 import { isObject } from "../domain/json.ts";
 import type { Healed, HealRequest, Identified } from "../domain/source.ts";
 import type { Clock } from "../resilience/clock.ts";
@@ -55,7 +55,7 @@ async function* windows(parts: Parts, request: HealRequest): AsyncGenerator<Heal
     const events = first.more ? await allPages(parts, request, { from, to }, first) : first.events;
     yield {
       items: events
-        .filter((event) => request.wants(String(event["type"])))
+        .filter(({ type }) => request.wants(type))
         .toReversed()
         .flatMap((event) => parts.identify(Buffer.from(JSON.stringify(event))))
         .map((item) => ({ item, headers: {} })),
@@ -66,9 +66,11 @@ async function* windows(parts: Parts, request: HealRequest): AsyncGenerator<Heal
   }
 }
 
+type RecordedEvent = JsonObject & { readonly id: string; readonly type: string };
+
 interface Page {
   /** Newest first. */
-  readonly events: readonly JsonObject[];
+  readonly events: readonly RecordedEvent[];
   readonly more: boolean;
 }
 
@@ -78,11 +80,11 @@ async function allPages(
   request: HealRequest,
   window: { from: number; to: number },
   first: Page,
-): Promise<JsonObject[]> {
+): Promise<RecordedEvent[]> {
   const events = [...first.events];
   let more: boolean = first.more;
   while (more) {
-    const next = await page(parts, request, { ...window, after: String(events.at(-1)?.["id"] ?? "") });
+    const next = await page(parts, request, { ...window, after: events.at(-1)?.id ?? null });
     if (next.events.length === 0) break;
     events.push(...next.events);
     more = next.more;
@@ -114,7 +116,10 @@ async function page(
     token: healing.apiKey,
   });
   const { data, has_more: more } = json as { data?: unknown; has_more?: unknown };
-  if (!Array.isArray(data) || !data.every((one) => isObject(one as JsonObject)))
-    throw new ServiceError(service, "unavailable", "Stripe's list of events has no `data`");
-  return { events: data as JsonObject[], more: more === true };
+  if (!Array.isArray(data) || !(data as Json[]).every(isEvent))
+    throw new ServiceError(service, "unavailable", "Stripe's list of events holds something else");
+  return { events: data as RecordedEvent[], more: more === true };
 }
+
+const isEvent = (value: Json): value is RecordedEvent =>
+  isObject(value) && typeof value["id"] === "string" && typeof value["type"] === "string";

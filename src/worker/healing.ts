@@ -35,7 +35,7 @@ export interface HealingParts extends Omit<ExpansionParts, "renewWatch"> {
   readonly owner: string;
 }
 
-export interface HealResult {
+interface HealResult {
   /** Events that were not known. */
   readonly healed: number;
   /** Runs of known events that were started again. */

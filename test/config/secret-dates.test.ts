@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { schemaAt } from "../../src/config/json-schema.ts";
+import { sourceCredentials } from "../../src/config/schema.ts";
 import { currentSecret, secretAges, secretFindings } from "../../src/config/secret-dates.ts";
-import { good } from "./bench.ts";
+import { faultsOf, good, load } from "./bench.ts";
 
 const now = Date.UTC(2026, 5, 30);
 
@@ -57,5 +59,56 @@ describe("the dates of secrets", () => {
       "new",
     );
     expect(currentSecret(["", { value: "old", expires: now }], now)).toBeNull();
+  });
+});
+
+describe("every type of source", () => {
+  it.each(Object.keys(sourceCredentials))("may ask for addresses, HTTPS and a size: %s", (type) => {
+    const file = { sources: { x: { type } } };
+    for (const key of ["allowFrom", "requireHttps", "maxBody"])
+      expect([key, schemaAt(["sources", "x", key], file) !== null]).toEqual([key, true]);
+  });
+
+  it.each(Object.entries(sourceCredentials).filter(([, fields]) => fields.includes("secrets")))(
+    "that has secrets takes them with dates: %s",
+    (type) => {
+      const file = { sources: { x: { type, secrets: [{ value: "${A}" }] } } };
+      expect(schemaAt(["sources", "x", "secrets", 0, "expires"], file)).not.toBeNull();
+    },
+  );
+});
+
+describe("where a source may be called from", () => {
+  it("is a known list, one of the file, or an address; anything else is a fault", async () => {
+    const text = (entry: string) => `version: 1
+server: { addressLists: { office: [192.0.2.0/24] } }
+sources:
+  pay: { type: stripe, secrets: ["\${A:-}"], allowFrom: [${entry}] }
+`;
+    for (const entry of [
+      "stripe",
+      "github",
+      "linear",
+      "office",
+      "10.0.0.0/8",
+      '"2001:db8::/32"',
+      "192.0.2.7",
+    ])
+      expect((await load(text(entry))).ok).toBe(true);
+    expect(await faultsOf(text("ofice"))).toMatch(/4:\d+ {2}this is no address[\s\S]*did you mean: office/);
+    for (const entry of ["10.0.0.0/33", "everyone", '""', '"*"', "10.0.0"])
+      expect(await faultsOf(text(entry))).toMatch(/no address, no network and no known list/);
+    const list = 'version: 1\nserver: { addressLists: { office: [nowhere] }, trustProxy: ["10.0.0.0/40"] }\n';
+    expect((await faultsOf(list)).match(/must be an address or a network/g)).toHaveLength(2);
+  });
+
+  it("is asked of a body's size as 512KB or 25MB", async () => {
+    const text = (size: string) => `version: 1
+sources: { pay: { type: stripe, secrets: ["\${A:-}"], maxBody: ${size} } }
+`;
+    expect((await good(text("512KB"))).config.sources["pay"]?.maxBody).toBe(512_000);
+    expect((await good(text("25MB"))).config.sources["pay"]?.maxBody).toBe(25_000_000);
+    for (const size of ["0MB", "101MB", "25", "1GB", "-1MB", '"1 MB"'])
+      expect(await faultsOf(text(size))).toMatch(/`maxBody` must be/);
   });
 });

@@ -1,4 +1,6 @@
 import { createHmac } from "node:crypto";
+import { isIP } from "node:net";
+import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { parseNetwork, plainAddress, shippedAddressLists } from "../../src/domain/network.ts";
 import { createAddressBook } from "../../src/http/doors.ts";
@@ -97,6 +99,20 @@ describe("an address book", () => {
     );
     expect(own.holds(["github"], "192.0.2.2")).toBe(true);
     expect(own.holds(["github"], "192.0.2.3")).toBe(false);
+  });
+
+  it("takes for an address what the system takes for one, zones aside", () => {
+    const near = fc
+      .array(fc.constantFrom("0", "1", "25", "255", "256", "ffff", ":", "::", ".", "g", "01", "a"), {
+        maxLength: 12,
+      })
+      .map((parts) => parts.join(""));
+    fc.assert(
+      fc.property(fc.oneof(fc.ipV4(), fc.ipV6(), near), (text) => {
+        expect([text, parseNetwork(text) !== null]).toEqual([text, isIP(text) !== 0]);
+      }),
+      { numRuns: 5_000 },
+    );
   });
 
   it("ships lists of networks only", () => {

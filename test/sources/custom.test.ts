@@ -118,7 +118,7 @@ describe("the construction", () => {
           };
           try {
             const split = { ...sent, headers, body: Buffer.from(whole.slice(second + 1)) };
-            sourceOf().verify(split);
+            void sourceOf().verify(split);
             sourceOf().identify(split);
             return true;
           } catch {

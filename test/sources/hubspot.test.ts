@@ -121,7 +121,7 @@ describe("the URL that HubSpot signs", () => {
             headers: { ...sent.headers, "x-hubspot-request-timestamp": whole.slice(second) },
           };
           expect(() => {
-            source.verify(moved);
+            void source.verify(moved);
             source.identify(moved);
           }).toThrow(expect.objectContaining({ name: "Rejection" }));
         },

@@ -133,7 +133,7 @@ describe("Linear's own verifier", () => {
     ["no time", JSON.stringify(issue), signatureOf(JSON.stringify(issue))],
     ["a time that is a text", '{"webhookTimestamp":"now"}', signatureOf('{"webhookTimestamp":"now"}')],
   ])("refuses %s, and so do we", (_, text, signature) => {
-    expect(() => theirs(text, signature)).toThrow();
+    expect(() => theirs(text, signature)).toThrow(/webhook (signature|timestamp)/);
     expect(() => ours(text, signature)).toThrow(expect.objectContaining({ status: 401 }));
   });
 });
