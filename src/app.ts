@@ -329,11 +329,11 @@ async function readiness(
   { store, clock }: Parts,
   configFaults: readonly Fault[],
 ): Promise<{ ok: boolean; checks: Record<string, { ok: boolean; detail?: string }> }> {
-  const overview = await store.reads.overview().catch(() => null);
-  const waited = overview?.oldestDueAt == null ? 0 : clock.now() - overview.oldestDueAt;
+  const backlog = await store.reads.backlog().catch(() => null);
+  const waited = backlog?.oldestDueAt == null ? 0 : clock.now() - backlog.oldestDueAt;
   const fault = configFaults[0];
   const checks: Record<string, { ok: boolean; detail?: string }> = {
-    journal: overview ? { ok: true } : { ok: false, detail: "it can't be read" },
+    journal: backlog ? { ok: true } : { ok: false, detail: "it can't be read" },
     work:
       waited < stuckMs
         ? { ok: true }

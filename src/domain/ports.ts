@@ -4,7 +4,7 @@ import type { ActionKind, DestinationName } from "./action-kinds.ts";
 import type { Action, ActionRef, ActionStatus } from "./action.ts";
 import type { Delivery, StoredEvent, EventStatus } from "./event.ts";
 import type { Json, JsonObject } from "./json.ts";
-import type { DecidedBy, Mode, Run, RunStatus } from "./run.ts";
+import type { DecidedBy, Mode, openStatuses, Run, RunStatus } from "./run.ts";
 import type { Readers } from "./readers.ts";
 import type { HealedItem, Identified, RawRequest, Source, Verified } from "./source.ts";
 import type { StepRecord, StepUsage } from "./step.ts";
@@ -247,6 +247,14 @@ export interface Overview {
   /** When the run that has been due longest became due; null when none is. */
   readonly oldestDueAt: number | null;
 }
+/** What is still to be done: few rows, however many events were ever received. */
+export interface Backlog {
+  readonly runs: Readonly<Record<(typeof openStatuses)[number], number>>;
+  readonly dead: number;
+  /** Actions that wait for a person. */
+  readonly reviews: number;
+  readonly oldestDueAt: number | null;
+}
 export interface SourceActivity {
   readonly source: string;
   readonly events: number;
@@ -264,6 +272,8 @@ export interface Reads {
   actions(query: ListQuery): Promise<Page<Action>>;
   action(id: string): Promise<Action | null>;
   overview(): Promise<Overview>;
+  /** The part of the overview that may be asked for all the time. */
+  backlog(): Promise<Backlog>;
   sourceActivity(): Promise<SourceActivity[]>;
 }
 

@@ -21,6 +21,9 @@ export const runStatuses = [
 ] as const;
 export type RunStatus = (typeof runStatuses)[number];
 
+/** Runs that something or someone still has to do with. */
+export const openStatuses = ["queued", "running", "waiting", "awaiting_review"] as const;
+
 const transitions: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
   queued: ["running", "cancelled"],
   running: ["running", "queued", "waiting", "awaiting_review", "succeeded", "rejected", "cancelled", "dead"],

@@ -2,8 +2,16 @@
 import { actionStatuses } from "../domain/action.ts";
 import type { Action } from "../domain/action.ts";
 import type { EventStatus } from "../domain/event.ts";
-import type { EventSummary, ListQuery, Overview, Page, Reads, SourceActivity } from "../domain/ports.ts";
-import { runStatuses } from "../domain/run.ts";
+import type {
+  Backlog,
+  EventSummary,
+  ListQuery,
+  Overview,
+  Page,
+  Reads,
+  SourceActivity,
+} from "../domain/ports.ts";
+import { openStatuses, runStatuses } from "../domain/run.ts";
 import type { DecidedBy, Run, RunStatus } from "../domain/run.ts";
 import type { Clock } from "../resilience/clock.ts";
 import { actionById, actionsOf } from "./actions.ts";
@@ -99,8 +107,13 @@ const mapped = <T>(rows: Page<Row>, map: (row: Row) => T): Page<T> => ({
   next: rows.next,
 });
 
-function counts<K extends string>(db: Connection, sql: string, names: readonly K[]): Record<K, number> {
-  const found = new Map(db.all(sql).map((row) => [text(row, "name"), integer(row, "n")]));
+function counts<K extends string>(
+  db: Connection,
+  sql: string,
+  names: readonly K[],
+  values: readonly SqlValue[] = [],
+): Record<K, number> {
+  const found = new Map(db.all(sql, ...values).map((row) => [text(row, "name"), integer(row, "n")]));
   return Object.fromEntries(names.map((name) => [name, found.get(name) ?? 0])) as Record<K, number>;
 }
 
@@ -120,11 +133,27 @@ function withRuns(db: Connection, rows: readonly Row[]): EventSummary[] {
   }));
 }
 
-function overview(db: Connection, now: number): Overview {
+function oldestDueAt(db: Connection, now: number): number | null {
   const oldest = db.get(
     "SELECT min(due_at) AS at FROM runs WHERE due_at <= ? AND status IN ('queued', 'waiting')",
     now,
   );
+  return oldest ? integerOrNull(oldest, "at") : null;
+}
+
+function backlog(db: Connection, now: number): Backlog {
+  const among = [...openStatuses, "dead"] as const;
+  const { dead, ...runs } = counts(
+    db,
+    `SELECT status AS name, count(*) AS n FROM runs WHERE status IN (${marks(among)}) GROUP BY status`,
+    among,
+    among,
+  );
+  const reviews = db.get("SELECT count(*) AS n FROM actions WHERE status = 'awaiting_review'");
+  return { runs, dead, reviews: reviews ? integer(reviews, "n") : 0, oldestDueAt: oldestDueAt(db, now) };
+}
+
+function overview(db: Connection, now: number): Overview {
   return {
     events: counts<EventStatus>(db, "SELECT status AS name, count(*) AS n FROM events GROUP BY status", [
       "routed",
@@ -138,7 +167,7 @@ function overview(db: Connection, now: number): Overview {
       "SELECT decided_by AS name, count(*) AS n FROM runs WHERE decided_by IS NOT NULL GROUP BY decided_by",
       ["model", "rules"],
     ),
-    oldestDueAt: oldest ? integerOrNull(oldest, "at") : null,
+    oldestDueAt: oldestDueAt(db, now),
   };
 }
 
@@ -152,14 +181,20 @@ function sourceActivity(db: Connection): SourceActivity[] {
       )
       .map((row) => [text(row, "source"), { index: integer(row, "secret_index"), at: integer(row, "at") }]),
   );
-  return db
-    .all("SELECT source, count(*) AS n, max(received_at) AS last FROM events GROUP BY source ORDER BY source")
-    .map((row) => ({
-      source: text(row, "source"),
-      events: integer(row, "n"),
-      lastEventAt: integerOrNull(row, "last"),
-      lastSecret: secrets.get(text(row, "source")) ?? null,
-    }));
+  return (
+    db
+      // Ids sort by time; the index on them is all that is read.
+      .all(
+        `SELECT source, n, (SELECT received_at FROM events WHERE id = newest) AS last
+       FROM (SELECT source, count(*) AS n, max(id) AS newest FROM events GROUP BY source) ORDER BY source`,
+      )
+      .map((row) => ({
+        source: text(row, "source"),
+        events: integer(row, "n"),
+        lastEventAt: integerOrNull(row, "last"),
+        lastSecret: secrets.get(text(row, "source")) ?? null,
+      }))
+  );
 }
 
 /** `connection` is asked for each time: the writer may have had to open it again. */
@@ -193,6 +228,7 @@ export function createReads(connection: () => Connection, clock: Clock): Reads {
     },
     action: async (id) => actionById(connection(), id),
     overview: async () => overview(connection(), clock.now()),
+    backlog: async () => backlog(connection(), clock.now()),
     sourceActivity: async () => sourceActivity(connection()),
   };
 }

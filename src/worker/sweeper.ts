@@ -1,5 +1,5 @@
 /** Housekeeping on a timer: tells the queue of runs it may have lost, keeps the gauges true, erases old content. */
-import { runStatuses } from "../domain/run.ts";
+import { openStatuses } from "../domain/run.ts";
 import type { Journal, Queue, Reads, State } from "../domain/ports.ts";
 import type { Log } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
@@ -52,10 +52,10 @@ export async function sweep({
   retentionMs,
 }: SweeperParts): Promise<void> {
   queue.publish(await journal.dueRuns(publishAtOnce));
-  const { runs, actions } = await reads.overview();
-  for (const status of runStatuses) metrics.queueDepth.set({ state: status }, runs[status]);
-  metrics.deadLetters.set(runs.dead);
-  metrics.reviewsPending.set(actions.awaiting_review);
+  const { runs, dead, reviews } = await reads.backlog();
+  for (const status of openStatuses) metrics.queueDepth.set({ state: status }, runs[status]);
+  metrics.deadLetters.set(dead);
+  metrics.reviewsPending.set(reviews);
   await journal.eraseContent(clock.now() - retentionMs(), eraseAtOnce);
   await stampAlive(state, clock.now());
 }

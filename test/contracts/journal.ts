@@ -713,6 +713,12 @@ export function journalContract(
           runs: { queued: 2 },
           oldestDueAt: clock.now() - 1_000,
         });
+        expect(await on.reads.backlog()).toEqual({
+          runs: { queued: 2, running: 0, waiting: 0, awaiting_review: 0 },
+          dead: 0,
+          reviews: 0,
+          oldestDueAt: clock.now() - 1_000,
+        });
         expect(await on.reads.sourceActivity()).toEqual([
           {
             source: "github",

@@ -3,7 +3,7 @@ import type { Action } from "../../src/domain/action.ts";
 import { actionStatuses } from "../../src/domain/action.ts";
 import type { Delivery, StoredEvent } from "../../src/domain/event.ts";
 import type { Change, Changes, ListQuery, Page, Reads } from "../../src/domain/ports.ts";
-import { runStatuses } from "../../src/domain/run.ts";
+import { openStatuses, runStatuses } from "../../src/domain/run.ts";
 import type { Run } from "../../src/domain/run.ts";
 import type { StepRecord } from "../../src/domain/step.ts";
 
@@ -140,6 +140,12 @@ function readsOf(rows: MemoryRows): Reads {
         model: rows.runs.filter(({ decidedBy }) => decidedBy === "model").length,
         rules: rows.runs.filter(({ decidedBy }) => decidedBy === "rules").length,
       },
+      oldestDueAt: null,
+    }),
+    backlog: async () => ({
+      runs: count(openStatuses, rows.runs),
+      dead: rows.runs.filter(({ status }) => status === "dead").length,
+      reviews: rows.actions.filter(({ status }) => status === "awaiting_review").length,
       oldestDueAt: null,
     }),
     sourceActivity: async () => [],

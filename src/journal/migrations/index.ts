@@ -1,4 +1,5 @@
 import { initial } from "./0001-initial.ts";
+import { counting } from "./0002-counting.ts";
 
 /** Numbered and append-only: the position in the list is the version, and a released entry never changes. */
-export const migrations: readonly string[] = [initial];
+export const migrations: readonly string[] = [initial, counting];
