@@ -26,18 +26,31 @@ export function safeMarkdown(text: string, max: number): string {
     .replace(/^\s*\[[^\]\n]*\]:.*$/gm, "")
     .replace(/@(?=[A-Za-z0-9])/g, `@${zeroWidth}`)
     .replace(/#(?=\d)/g, `#${zeroWidth}`);
-  return plain
+  const safe = plain
     .split(/(```[\s\S]*?```|`[^`\n]+`)/)
     .map((part, index) =>
       index % 2 === 1 ? part : part.replace(/\]\(/g, "] (").replace(/<(?=[A-Za-z/!?])/g, "&lt;"),
     )
     .join("")
     .trim();
+  return withClosedFence(safe);
+}
+
+/** A fence that is left open would swallow what comes after the text, a suggestion for one. */
+function withClosedFence(text: string): string {
+  let open: string | null = null;
+  for (const line of text.split("\n")) {
+    const ticks = /^ {0,3}(`{3,}|~{3,})/.exec(line)?.[1];
+    if (ticks === undefined) continue;
+    if (open === null) open = ticks;
+    else if (ticks.startsWith(open) && line.trim() === ticks) open = null;
+  }
+  return open === null ? text : `${text}\n${open}`;
 }
 
 /** One line, for titles and for texts that are no Markdown. */
 export const safeLine = (text: string, max: number): string =>
-  cut(safeMarkdown(text.replace(/\s+/g, " "), max * 2), max);
+  cut(safeMarkdown(text.replace(/\s+/g, " ").replace(/(?:`{3,}|~{3,})/g, ""), max * 2), max);
 
 /** A fenced block that its content cannot close. */
 export function fence(language: string, code: string): string {

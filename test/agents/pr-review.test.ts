@@ -8,7 +8,7 @@ import { cover } from "../../agents/pr-review/files.ts";
 import { issueKeys, reviewState } from "../../agents/pr-review/issue.ts";
 import { Policy } from "../../agents/pr-review/policy.ts";
 import { decideByRules } from "../../agents/pr-review/rules.ts";
-import { fence, safeMarkdown } from "../../agents/pr-review/safe-text.ts";
+import { fence, safeLine, safeMarkdown } from "../../agents/pr-review/safe-text.ts";
 import { redactSecrets } from "../../agents/pr-review/secrets.ts";
 import type { ChangedFile, LinearIssue, PullRequest, Readers } from "../../src/domain/readers.ts";
 import { carriedOut, play } from "../support/agent-kit.ts";
@@ -510,6 +510,12 @@ describe("the parts of a review", () => {
       500,
     );
     expect(safe).not.toMatch(/@octocat|!\[|https:|\]\(|<img|\u202E|<!--/);
+  });
+
+  it("a fence that a model left open swallows nothing that comes after it", () => {
+    expect(safeMarkdown("see:\n```ts\nconst a = 1;", 500)).toBe("see:\n```ts\nconst a = 1;\n```");
+    expect(safeMarkdown("```\ncode\n```\nafter", 500)).toBe("```\ncode\n```\nafter");
+    expect(safeLine("``` open", 100)).toBe("open");
   });
 
   it("a fence is longer than any inside it", () => {

@@ -252,7 +252,7 @@ describe("reading the mailbox", () => {
         internalDate: now,
       },
     });
-    const { raw } = part.items[0]?.payload as { raw: string };
+    const { raw } = (part.items[0]?.payload ?? {}) as { raw: string };
     expect(Buffer.from(raw, "base64url").toString()).toContain("Subject: One\r\n");
     expect((await expand(source, part.cursor)).items).toEqual([]);
     mail("Six");
