@@ -12,7 +12,6 @@ import { source } from "./source-schema.ts";
 export { parseDuration } from "./scalars.ts";
 export { sourceCredentials } from "./source-schema.ts";
 export type { SourceConfig } from "./source-schema.ts";
-export type { MatchFields, MatchOperators, MatchPattern, MatchScalar } from "./match.ts";
 
 // ── Server ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

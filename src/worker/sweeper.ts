@@ -42,7 +42,7 @@ export function startSweeper(parts: SweeperParts): { stop(): Promise<void> } {
   };
 }
 
-export async function sweep({
+async function sweep({
   journal,
   reads,
   state,
