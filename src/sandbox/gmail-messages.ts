@@ -28,6 +28,8 @@ export interface GoogleState {
   oldestHistoryId: number;
   history: HistoryRecord[];
   messages: MailRecord[];
+  /** Most entries of a page, whatever was asked for. */
+  pageSize: number;
   labels: { id: string; name: string; type: "system" | "user" }[];
   watch: { topicName: string; expiration: number } | null;
   /** Access token → end of its life, in milliseconds. */

@@ -111,10 +111,11 @@ function watch(state: GoogleState, now: number, call: Call): Answer {
 
 /** A page of a list; the token is the place to go on from. */
 function pageOf<T>(
+  state: GoogleState,
   call: Call,
   items: readonly T[],
 ): { page: readonly T[]; next: { nextPageToken?: string } } {
-  const size = Math.min(500, Math.max(1, asNumber(call.query["maxResults"]) ?? 100));
+  const size = Math.min(state.pageSize, Math.max(1, asNumber(call.query["maxResults"]) ?? 100));
   const start = asNumber(call.query["pageToken"]) ?? 0;
   const end = start + size;
   return { page: items.slice(start, end), next: end < items.length ? { nextPageToken: String(end) } : {} };
@@ -136,7 +137,7 @@ function history(state: GoogleState, call: Call): Answer {
       (kinds.length === 0 || kinds.includes(one.kind)) &&
       (label === undefined || one.labelIds.includes(label)),
   );
-  const { page, next } = pageOf(call, met);
+  const { page, next } = pageOf(state, call, met);
   const list = page.length > 0 ? { history: page.map((one) => historyView(state, one)) } : {};
   return ok({ ...list, ...next, historyId: String(state.historyId) });
 }
@@ -162,7 +163,7 @@ function listMessages(state: GoogleState, now: number, call: Call): Answer {
   const met = state.messages
     .filter((one) => labels.every((label) => one.labelIds.includes(label)) && meetsQuery(one, query, now))
     .toSorted((a, b) => b.at - a.at || b.historyId - a.historyId);
-  const { page, next } = pageOf(call, met);
+  const { page, next } = pageOf(state, call, met);
   const list = page.length > 0 ? { messages: page.map(({ id, threadId }) => ({ id, threadId })) } : {};
   return ok({ ...list, ...next, resultSizeEstimate: met.length });
 }

@@ -39,6 +39,7 @@ export interface GoogleSandbox extends Stand {
   expireTokens(): void;
   /** Withdraws the consent: no token can be had any more. */
   revoke(): void;
+  limitPages(entries: number): void;
   setAccount(email: string): void;
 }
 
@@ -54,6 +55,7 @@ export async function startGoogle(options: VendorOptions): Promise<GoogleSandbox
     oldestHistoryId: 1_000,
     history: [],
     messages: [],
+    pageSize: 500,
     labels: systemLabels.map((name) => ({ id: name, name, type: "system" })),
     watch: null,
     tokens: {},
@@ -119,6 +121,9 @@ function verbs(state: GoogleState, url: string, now: () => number, seed: ReturnT
     revoke: seed(() => {
       state.tokens = {};
       state.revoked = true;
+    }),
+    limitPages: seed((entries: number) => {
+      state.pageSize = entries;
     }),
     setAccount: seed((email: string) => {
       state.account = email;
