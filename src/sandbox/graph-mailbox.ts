@@ -75,6 +75,13 @@ function placeIn(token: string): Place | null {
   return { generation: Number(generation), after: Number(after), since: Number(since) };
 }
 
+/** How many messages lie before the place that a delta link stands for; null when it is none of ours. */
+export function positionOf(link: string): number | null {
+  const { searchParams } = new URL(link);
+  const token = searchParams.get("$deltatoken") ?? searchParams.get("$skiptoken");
+  return token === null ? null : (placeIn(token)?.after ?? null);
+}
+
 export function delta(state: GraphState, call: Call): Answer {
   const place = asked(state, call);
   if (place === null) return graphFailure(400, "Badly formed token.");
