@@ -37,7 +37,13 @@ const signers: Readonly<Record<string, (vector: Vector) => senders.Signed>> = {
     }),
   linear: ({ secret, body }) => senders.signLinear({ secret, event: "Comment", payload: body }),
   generic: ({ secret, body, now }) =>
-    senders.signCustom({ secret, payload: body, timestamp: now, id: "evt-1" }),
+    senders.signCustom({
+      secret,
+      payload: body,
+      timestamp: now,
+      id: "evt-1",
+      scheme: { signature: { construction: "{timestamp}.{body}" } },
+    }),
 };
 
 describe.skipIf(!sharedPresent)(`a sender${sharedNote}`, () => {
