@@ -71,6 +71,8 @@ export function createWatches(parts: WatchParts): Watches {
   const stopped = new AbortController();
   /** By source: when it is next looked at; unset at the start. */
   const dueAt = new Map<string, number>();
+  /** By source: the end of the watch whose lapse was told. */
+  const toldLapse = new Map<string, number>();
   const underWay = new Map<string, Promise<void>>();
   let running: Promise<void> = Promise.resolve();
   let timer: { cancel(): void } | null = null;
@@ -116,7 +118,8 @@ export function createWatches(parts: WatchParts): Watches {
     const view = await viewOf(parts, source);
     if (!view || view.expiresAt === null) return;
     parts.metrics.watchExpires.set({ source: source.name }, (view.expiresAt - clock.now()) / 1_000);
-    if (view.state === "lapsed") {
+    if (view.state === "lapsed" && toldLapse.get(source.name) !== view.expiresAt) {
+      toldLapse.set(source.name, view.expiresAt);
       parts.onLapsed(
         source.name,
         `nothing tells us of its news any more: ${view.error ?? "its watch has ended"}`,
