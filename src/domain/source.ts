@@ -80,7 +80,7 @@ export interface Watch {
 export const watchStates = ["active", "failing", "lapsed", "none"] as const;
 
 /** What a notification about notifications asks for. rescan: some were lost. renew: the watch ended or will. */
-export type WatchNotice = "rescan" | "renew";
+type WatchNotice = "rescan" | "renew";
 
 /** What is asked of a provider's record of its events or deliveries. */
 export interface HealRequest {

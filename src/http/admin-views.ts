@@ -31,7 +31,7 @@ export interface SourceRow {
   /** What makes its provider notify us; null where that is not ours to keep. */
   readonly watch: WatchRow | null;
 }
-export interface WatchRow {
+interface WatchRow {
   readonly state: (typeof watchStates)[number];
   /** Milliseconds since the epoch. */
   readonly expiresAt: number | null;

@@ -13,7 +13,7 @@ import type { Stand, VendorOptions } from "./stand.ts";
 import { openStand, saving } from "./stand.ts";
 import { openStore } from "./store.ts";
 
-export type LifecycleEvent = "missed" | "subscriptionRemoved" | "reauthorizationRequired";
+type LifecycleEvent = "missed" | "subscriptionRemoved" | "reauthorizationRequired";
 
 export interface GraphSandbox extends Stand {
   readonly state: GraphState;

@@ -16,7 +16,7 @@ export interface DeltaMessage {
   readonly isRemoved: boolean;
 }
 /** One page of what came in; `next` while there are more, `delta` on the last one: where to read on later. */
-export interface DeltaPage {
+interface DeltaPage {
   readonly messages: readonly DeltaMessage[];
   readonly next: string | null;
   readonly delta: string | null;
@@ -30,7 +30,7 @@ export interface Subscription {
   readonly expiresAt: number;
 }
 
-export interface NewSubscription {
+interface NewSubscription {
   readonly notificationUrl: string;
   readonly clientState: string;
   readonly expiresAt: number;

@@ -160,8 +160,8 @@ function stranger(items: readonly Json[]): Rejection {
 }
 
 /** The secret is not kept: an item without it tells what it told. */
-function notification(given: JsonObject, { receivedAt }: RawRequest, account: string): Identified {
-  const item = Object.fromEntries(Object.entries(given).filter(([field]) => field !== "clientState"));
+function notification(received: JsonObject, { receivedAt }: RawRequest, account: string): Identified {
+  const item = Object.fromEntries(Object.entries(received).filter(([field]) => field !== "clientState"));
   const data = isObject(item["resourceData"] ?? null) ? (item["resourceData"] as JsonObject) : {};
   const notice = item["lifecycleEvent"];
   const type = [notice, item["changeType"]].find(isLine) ?? "notification";

@@ -29,7 +29,7 @@ interface WatchRecord {
 }
 
 /** What people are shown of a watch. */
-export interface WatchView {
+interface WatchView {
   readonly state: (typeof watchStates)[number];
   readonly expiresAt: number | null;
   readonly lastRenewedAt: number | null;

@@ -252,8 +252,8 @@ describe("reading the mailbox", () => {
         internalDate: now,
       },
     });
-    const { raw } = (part.items[0]?.payload ?? {}) as { raw: string };
-    expect(Buffer.from(raw, "base64url").toString()).toContain("Subject: One\r\n");
+    const payload = part.items[0]?.payload as { raw: string } | undefined;
+    expect(Buffer.from(payload?.raw ?? "", "base64url").toString()).toContain("Subject: One\r\n");
     expect((await expand(source, part.cursor)).items).toEqual([]);
     mail("Six");
     expect(subjectsOf((await expand(source, part.cursor)).items)).toEqual(["Six"]);
