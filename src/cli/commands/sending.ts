@@ -1,0 +1,30 @@
+/** Events made here and sent as their provider would. */
+import type { Command } from "commander";
+import type { Parts } from "./parts.ts";
+
+export function addSending(program: Command, { does }: Parts): void {
+  program
+    .command("send")
+    .description("send a file to the service, signed as its source would")
+    .argument("<file>", "the body, byte for byte; - for stdin")
+    .requiredOption("--source <name>", "a source of the configuration")
+    .option("--event <name>", "GitHub's event, where the body does not show it")
+    .option("--id <id>", "GitHub's delivery id; default: a new one")
+    .option("--url <address>", "a webhook port elsewhere")
+    .action(
+      does(async (context, file: string, options: { source: string }) =>
+        (await import("../send.ts")).send(context, file, options),
+      ),
+    );
+  program
+    .command("trigger")
+    .description("send a built-in example event")
+    .argument("<source.event>", "such as github.pull_request.opened")
+    .option("--id <id>", "the event's id; default: a new one")
+    .option("--url <address>", "a webhook port elsewhere")
+    .action(
+      does(async (context, name: string, options: object) =>
+        (await import("../send.ts")).trigger(context, name, options),
+      ),
+    );
+}

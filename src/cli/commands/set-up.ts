@@ -1,0 +1,53 @@
+/** From an empty folder to a service that runs. */
+import { Option } from "commander";
+import type { Command } from "commander";
+import type { Parts } from "./parts.ts";
+
+export function addSetUp(program: Command, { does }: Parts): void {
+  program
+    .command("demo")
+    .description("watch it work against stand-ins: no account, no key, nothing is sent")
+    .option("--once", "end when everything is done")
+    .action(
+      does(async (context, { once = false }: { once?: boolean }) =>
+        (await import("../demo.ts")).demo(context, { once }),
+      ),
+    );
+  program
+    .command("init")
+    .description("write a configuration and prompts to begin with")
+    .option("--force", "replace files that exist")
+    .action(
+      does(async (context, options: { force?: boolean }) =>
+        (await import("../init.ts")).init(context, options),
+      ),
+    );
+  program
+    .command("start")
+    .description("run the service")
+    .addOption(
+      new Option("--role <role>", "what this process does")
+        .choices(["all", "ingest", "worker"])
+        .default("all"),
+    )
+    .action(
+      does(
+        async (context, options: { role: string }) => (await import("../start.ts")).start(context, options),
+        true,
+      ),
+    );
+  program
+    .command("check")
+    .description("say what is wrong with the configuration and the prompts")
+    .action(does(async (context) => (await import("../check.ts")).check(context)));
+  program
+    .command("doctor")
+    .description("look at everything the service needs here")
+    .action(does(async (context) => (await import("../doctor.ts")).doctor(context)));
+  program
+    .command("rekey")
+    .description(
+      "encrypt what is stored with the first key of SIGNALBOX_ENCRYPTION_KEY; stop the service first",
+    )
+    .action(does(async (context) => (await import("../rekey.ts")).rekey(context)));
+}
