@@ -47,7 +47,9 @@ export function plainAddress(text: string): string {
 
 /**
  * Where providers say that their webhooks come from, for `allowFrom`. Stripe: docs.stripe.com/ips. Linear:
- * linear.app/developers/webhooks. GitHub: `hooks` of api.github.com/meta, which is read anew every day.
+ * linear.app/developers/webhooks. GitHub: `hooks` of api.github.com/meta as it is quoted in public with the date of
+ * reading, the same six from January 2024 to August 2026; they hold only until the first reading of our own, which is
+ * made at the start and then every day.
  */
 export const shippedAddressLists = {
   github: [

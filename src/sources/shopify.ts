@@ -22,7 +22,10 @@ const kept = ["topic", "shop-domain", "api-version", "webhook-id", "event-id", "
 const keptOfWebhooks = ["name", "sub-topic"];
 const keptOfEvents = ["action", "handle", "resource-id"];
 
-/** Shopify's webhooks and Events: https://shopify.dev/docs/apps/build/webhooks/verify-deliveries */
+/**
+ * Shopify's webhooks and Events: https://shopify.dev/docs/apps/build/webhooks/verify-deliveries and
+ * https://shopify.dev/docs/apps/build/events/verify-deliveries
+ */
 export function shopify({ name, secrets }: ShopifyOptions): Source {
   const keys = signingKeys(secrets);
   return {

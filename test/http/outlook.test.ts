@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { createIngest } from "../../src/http/ingest.ts";
 import { silentLog } from "../../src/observability/log.ts";
@@ -5,6 +6,7 @@ import { createMetrics } from "../../src/observability/metrics.ts";
 import { systemClock } from "../../src/resilience/clock.ts";
 import { deliver, graphNotification } from "../../src/sandbox/senders.ts";
 import { createSources } from "../../src/sources/index.ts";
+import { changes } from "../contracts/tampering.ts";
 import { memoryInbox } from "../support/memory-inbox.ts";
 
 const secret = "client-state-of-the-test";
@@ -87,5 +89,36 @@ describe("Graph at the ingest port", () => {
     const stranger = graphNotification({ clientState: "another", items: [item("4")] });
     expect((await deliver(`${url}/mail`, stranger)).status).toBe(401);
     expect(inbox.stored).toHaveLength(1);
+  });
+
+  it("is refused when the clientState was flipped, cut, reordered or repeated in any place", async () => {
+    const { url, inbox } = await start();
+    await fc.assert(
+      fc.asyncProperty(changes, async (change) => {
+        const clientState = change(Buffer.from(secret, "latin1")).toString("latin1");
+        fc.pre(clientState !== secret);
+        const sent = graphNotification({ clientState, items: [item("1")] });
+        // 429 once this address has had its share of 401.
+        expect([401, 429]).toContain((await deliver(`${url}/mail`, sent)).status);
+      }),
+      { numRuns: 200 },
+    );
+    expect(inbox.stored).toEqual([]);
+  });
+
+  it("is answered 2xx only with the clientState in it, and never 5xx, however its bytes were bent", async () => {
+    const { url, inbox } = await start();
+    const { body } = graphNotification({ clientState: secret, items: [item("1"), item("2")] });
+    await fc.assert(
+      fc.asyncProperty(fc.array(changes, { minLength: 1, maxLength: 3 }), async (steps) => {
+        const changed = steps.reduce<Buffer>((bytes, change) => change(bytes), Buffer.from(body));
+        const before = inbox.stored.length;
+        const { status } = await fetch(`${url}/mail`, { method: "POST", body: new Uint8Array(changed) });
+        expect([202, 400, 401, 429]).toContain(status);
+        if (status === 202) expect(changed.includes(JSON.stringify(secret))).toBe(true);
+        else expect(inbox.stored.length).toBe(before);
+      }),
+      { numRuns: 300 },
+    );
   });
 });

@@ -1,11 +1,15 @@
 import { createHmac } from "node:crypto";
 import { createRequire } from "node:module";
+import { Webhooks } from "@octokit/webhooks";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { silentLog } from "../../src/observability/log.ts";
 import { systemClock } from "../../src/resilience/clock.ts";
 import { sha256 } from "../../src/domain/json.ts";
+import { signGithub } from "../../src/sandbox/senders.ts";
 import { github } from "../../src/sources/github.ts";
 import { sourceContract } from "../contracts/source.ts";
+import { tamperingContract } from "../contracts/tampering.ts";
 import { rawRequest } from "../support/raw-request.ts";
 import { sharedFile, sharedFiles, sharedNote, sharedPresent } from "../support/shared.ts";
 
@@ -37,6 +41,14 @@ sourceContract("github", {
   hasSecrets: true,
   tolerance: null,
   signed: ({ by }) => request(body, { "X-Hub-Signature-256": sign(secrets[by], body) }),
+});
+
+tamperingContract("a request of GitHub", {
+  source: () => source,
+  now,
+  signed: () => ({ headers: request(body).headers, body }),
+  covered: ["x-hub-signature-256"],
+  toleranceMs: null,
 });
 
 describe("the X-Hub-Signature-256 header", () => {
@@ -127,6 +139,91 @@ describe("a GitHub event", () => {
 
   it("has no time where GitHub names none", () => {
     expect(source.identify(request('{"zen":"Keep it logically awesome."}'))[0]?.occurredAt).toBeNull();
+  });
+});
+
+describe("GitHub's own library", () => {
+  const theirs = new Webhooks({ secret: secrets.first });
+  const accepts = (text: string, headers: Record<string, string>) => {
+    try {
+      return source.verify(rawRequest(headers, text, now)) !== undefined;
+    } catch (error) {
+      expect(error).toMatchObject({ name: "Rejection", status: 401 });
+      return false;
+    }
+  };
+  /** What its middleware does: without the header there is nothing to verify. */
+  const theyAccept = async (text: string, signature: string) =>
+    signature !== "" && (await theirs.verify(text, signature));
+  const texts = fc.oneof(
+    fc.string({ unit: "grapheme", minLength: 1 }),
+    fc.json(),
+    fc.constantFrom(body, `${body} `, "payload=%7B%7D"),
+  );
+
+  it("signs what is accepted here", async () => {
+    await fc.assert(
+      fc.asyncProperty(texts, async (text) => {
+        expect(accepts(text, { "X-Hub-Signature-256": await theirs.sign(text) })).toBe(true);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("accepts what we take for signed", async () => {
+    await fc.assert(
+      fc.asyncProperty(texts, async (text) => {
+        expect(await theyAccept(text, sign(secrets.first, text))).toBe(true);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("refuses nothing that is accepted here, and accepts nothing that is refused", async () => {
+    const one = new Webhooks({ secret: secrets.stranger });
+    const spoilt: ((right: string, text: string) => string | Promise<string>)[] = [
+      (right) => right,
+      (_, text) => theirs.sign(`${text} `),
+      (_, text) => one.sign(text),
+      (right) => right.slice("sha256=".length),
+      (right) => right.replace("sha256=", "sha1="),
+      (right) => right.replace("sha256=", "SHA256="),
+      (right) => right.toUpperCase(),
+      (right) => right.slice(0, -1),
+      (right) => `${right}0`,
+      (right) => ` ${right}`,
+      (right) => `${right},${right}`,
+      (_, text) => `sha1=${createHmac("sha1", secrets.first).update(text).digest("hex")}`,
+      () => "",
+      () => "sha256=",
+    ];
+    await fc.assert(
+      fc.asyncProperty(texts, fc.constantFrom(...spoilt), async (text, spoil) => {
+        const signature = await spoil(await theirs.sign(text), text);
+        expect(accepts(text, { "X-Hub-Signature-256": signature })).toBe(await theyAccept(text, signature));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("knows the SHA-1 header no more than we do", async () => {
+    const sha1 = `sha1=${createHmac("sha1", secrets.first).update(body).digest("hex")}`;
+    expect(await theyAccept(body, sha1)).toBe(false);
+    expect(accepts(body, { "X-Hub-Signature": sha1 })).toBe(false);
+  });
+
+  it("verifies and reads what the sandbox sends, as we do", async () => {
+    const sent = signGithub({ secret: secrets.first, event: "issues", payload: { action: "opened", n: 1 } });
+    const { headers } = rawRequest(sent.headers, sent.body, now);
+    const heard = new Promise((resolve) => theirs.on("issues.opened", ({ payload }) => resolve(payload)));
+    await theirs.verifyAndReceive({
+      id: headers["x-github-delivery"] ?? "",
+      name: headers["x-github-event"] ?? "",
+      payload: sent.body,
+      signature: headers["x-hub-signature-256"] ?? "",
+    });
+    const [event] = source.identify(rawRequest(sent.headers, sent.body, now));
+    expect([event?.type, event?.payload]).toEqual(["issues.opened", await heard]);
   });
 });
 

@@ -5,6 +5,7 @@ import { gmail } from "../../src/sources/gmail.ts";
 import type { GmailOptions } from "../../src/sources/gmail.ts";
 import type { Source } from "../../src/domain/source.ts";
 import { sourceContract } from "../contracts/source.ts";
+import { tamperingContract } from "../contracts/tampering.ts";
 import { manualClock } from "../support/clock.ts";
 import { startGoogle } from "../support/google-stand-in.ts";
 import type { GoogleStandIn } from "../support/google-stand-in.ts";
@@ -84,6 +85,20 @@ sourceContract("gmail", {
   tolerance: null,
   signed: async ({ by }) =>
     pushed(by === "stranger" ? await google.strangerToken(claims) : await google.pushToken(claims)),
+});
+
+tamperingContract("a push of Pub/Sub", {
+  source: () => verifier,
+  now,
+  signed: async (at) => {
+    const token = await google.pushToken({ ...claims, iat: at / 1000 - 10, exp: at / 1000 + 3_590 });
+    return { headers: { authorization: `Bearer ${token}` }, body: push(1001) };
+  },
+  covered: ["authorization"],
+  coversBody: false,
+  // The scheme's name has no case.
+  same: (was, changed) => changed.replace(/^bearer /i, "Bearer ") === was,
+  toleranceMs: null,
 });
 
 describe("the token of a push", () => {

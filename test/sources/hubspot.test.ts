@@ -99,6 +99,51 @@ describe("the URL that HubSpot signs", () => {
     );
   });
 
+  /** The table under "Validate the v3 request signature" in HubSpot's documentation, whole. */
+  const decodedByHubspot: Readonly<Record<string, string>> = {
+    "%3A": ":",
+    "%2F": "/",
+    "%3F": "?",
+    "%40": "@",
+    "%21": "!",
+    "%24": "$",
+    "%27": "'",
+    "%28": "(",
+    "%29": ")",
+    "%2A": "*",
+    "%2C": ",",
+    "%3B": ";",
+  };
+
+  it("has those escapes decoded that HubSpot's documentation lists, one by one, and no other of all there are", () => {
+    for (let byte = 0; byte < 256; byte += 1) {
+      const escape = `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+      const path = `/webhooks/test?src=a${escape}b`;
+      const listed = decodedByHubspot[escape];
+      const signedUrl = `${publicUrl}/webhooks/test?src=a${listed ?? String.fromCharCode(byte)}b`;
+      const sent = request({ path, target: signedUrl });
+      if (listed === undefined) expect(() => source.verify(sent), escape).toThrow(mismatch);
+      else expect(source.verify(sent), escape).toEqual({ secretIndex: 0 });
+    }
+  });
+
+  it("is decoded once: what an escaped percent sign hides stays hidden", () => {
+    const path = "/webhooks/test?src=%2540";
+    expect(source.verify(request({ path }))).toEqual({ secretIndex: 0 });
+    for (const signedUrl of ["/webhooks/test?src=%40", "/webhooks/test?src=@"])
+      expect(() => source.verify(request({ path, target: publicUrl + signedUrl }))).toThrow(mismatch);
+  });
+
+  it("is decoded by the receiver: HubSpot's own package signs the URL that it is handed", () => {
+    const options = { clientSecret: secrets.first, requestBody: body, timestamp: now, signature: "" };
+    const path = "/webhooks/test?src=hs%3Aapp%2Fv3&x=%28a%29";
+    const decoded = `${publicUrl}/webhooks/test?src=hs:app/v3&x=(a)`;
+    const signature = Signature.getSignature("POST", "v3", { ...options, url: decoded });
+    expect(signature).not.toBe(Signature.getSignature("POST", "v3", { ...options, url: publicUrl + path }));
+    const headers = { "x-hubspot-signature-v3": signature, "x-hubspot-request-timestamp": String(now) };
+    expect(source.verify({ ...rawRequest(headers, body, now), url: path })).toEqual({ secretIndex: 0 });
+  });
+
   it("is no URL with characters that a URL does not have: they could be the start of the body", () => {
     expect(() => source.verify(request({ path: '/webhooks/test?[{"eventId":1' }))).toThrow(malformed);
   });

@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { ApiVersion, shopifyApi } from "@shopify/shopify-api";
+import { ApiVersion, ShopifyEventsHeader, ShopifyHeader, shopifyApi } from "@shopify/shopify-api";
 import { HashFormat, createSHA256HMAC } from "@shopify/shopify-api/runtime";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -205,17 +205,46 @@ describe("Shopify's own library", () => {
     },
   );
 
-  it("refuses nothing that is accepted here", async () => {
+  it("names the headers that are read and kept here, in both families", () => {
+    const webhookHeaders = [
+      ShopifyHeader.Topic,
+      ShopifyHeader.Domain,
+      ShopifyHeader.ApiVersion,
+      ShopifyHeader.WebhookId,
+      ShopifyHeader.EventId,
+      ShopifyHeader.TriggeredAt,
+      ShopifyHeader.SubTopic,
+      ShopifyHeader.Name,
+    ].map((name) => name.toLowerCase());
+    const { Hmac: _, ...eventsHeaders } = ShopifyEventsHeader;
+    expect(source.keptHeaders.filter((name) => name.includes("shopify-")).toSorted()).toEqual(
+      [...webhookHeaders, ...Object.values(eventsHeaders)].toSorted(),
+    );
+    // What the sandbox sends bears these names too, and no other.
+    for (const [family, names] of [
+      ["webhooks", [...webhookHeaders, ShopifyHeader.Hmac.toLowerCase()]],
+      ["events", Object.values(ShopifyEventsHeader)],
+    ] as const) {
+      const sent = Object.keys(headersOf(body, family)).map((name) => name.toLowerCase());
+      expect(names).toEqual(expect.arrayContaining(sent.filter((name) => name.includes("shopify-"))));
+    }
+  });
+
+  it.each(["webhooks", "events"] as const)("refuses nothing that is accepted here as %s", async (family) => {
+    const prefix = family === "events" ? "shopify-" : "x-shopify-";
     const texts = fc.constantFrom(body, `${body} `, "{}", '{"id":1}');
     const signatures = fc.oneof(
       texts.map((text) => sign(text)),
       texts.map((text) => sign(text, secrets.stranger)),
       fc.constantFrom("", "sha256=", sign(body).slice(1)),
     );
-    const left = fc.subarray(["x-shopify-topic", "x-shopify-shop-domain", "x-shopify-webhook-id"]);
+    const left = fc.subarray([`${prefix}topic`, `${prefix}shop-domain`, `${prefix}webhook-id`]);
     await fc.assert(
       fc.asyncProperty(texts, signatures, left, async (text, signature, without) => {
-        const headers: Record<string, string> = { ...headersOf(text), "x-shopify-hmac-sha256": signature };
+        const headers: Record<string, string> = {
+          ...headersOf(text, family),
+          [`${prefix}hmac-sha256`]: signature,
+        };
         for (const name of without) delete headers[name];
         const { valid } = await validated(text, headers);
         expect(accepts(text, headers)).toBe(valid);

@@ -5,6 +5,7 @@ import { silentLog } from "../../src/observability/log.ts";
 import { systemClock } from "../../src/resilience/clock.ts";
 import { stripe } from "../../src/sources/stripe.ts";
 import { sourceContract } from "../contracts/source.ts";
+import { tamperingContract } from "../contracts/tampering.ts";
 import { rawRequest } from "../support/raw-request.ts";
 import { sharedFile, sharedFiles, sharedNote, sharedPresent } from "../support/shared.ts";
 
@@ -35,6 +36,23 @@ sourceContract("stripe", {
     const t = signedAt / 1000;
     return request(`t=${t},v1=${mac(secrets[by], body, t)}`);
   },
+});
+
+tamperingContract("a request of Stripe", {
+  source: () => source,
+  now,
+  signed: (at) => ({
+    headers: { "stripe-signature": `t=${at / 1000},v1=${mac(secrets.first, body, at / 1000)}` },
+    body,
+  }),
+  covered: ["stripe-signature"],
+  // One v1 per secret: whatever stands beside the right one takes nothing from it.
+  same: (_, changed) => {
+    const parts = changed.split(",").map((part) => part.trim());
+    const times = parts.filter((part) => part.startsWith("t="));
+    return times.join() === `t=${seconds}` && parts.includes(`v1=${mac(secrets.first, body)}`);
+  },
+  toleranceMs: 300_000,
 });
 
 describe("the Stripe-Signature header", () => {
