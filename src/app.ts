@@ -30,6 +30,7 @@ import type { Clock } from "./resilience/clock.ts";
 import { createGuard } from "./resilience/guard.ts";
 import type { Guard } from "./resilience/guard.ts";
 import { createIds } from "./resilience/ids.ts";
+import { armFailPoints, failPoint, nothingFails } from "./resilience/fail-points.ts";
 import { replay } from "./worker/replay.ts";
 import { createReview } from "./worker/review.ts";
 import type { Healing } from "./worker/healing.ts";
@@ -84,13 +85,19 @@ export async function startApp(options: AppOptions): Promise<App> {
   }
   const clock = options.clock ?? systemClock;
   const log = options.log ?? createLog(options.environment.logLevel);
+  armFailPoints(options.environment.failPlan);
+  if (options.environment.failPlan !== nothingFails)
+    log.warn({}, "SIGNALBOX_FAIL_POINTS is set: this process is going to fail on purpose");
   const metrics = createMetrics();
   const dataDir = resolve(options.cwd, options.dataDir ?? options.environment.dataDir);
+  const maxPages = options.environment.failPlan.journalPages;
   const store = openSqliteJournal({
     folder: dataDir,
     clock,
     vault: createVault(options.environment.encryptionKeys),
+    ...(maxPages === null ? {} : { maxPages }),
   });
+  failPoint("start.opened");
   let inForce: InForce;
   const alerts = createAlerts({
     settings: () => inForce.settings.loaded.config.alerts,
@@ -195,6 +202,7 @@ async function startParts(
   let healing: Healing | null = null;
   const aliveBefore = await lastAlive(state);
   await journal.releaseOrphans();
+  failPoint("start.released");
   const ingestPort = (await ingest.listen({ host: server.host, port: server.port })).port;
   // Webhooks are stored from here on; what people look at is loaded meanwhile.
   const { createAdmin } = await import("./http/admin.ts");
@@ -289,6 +297,7 @@ async function startParts(
     adminToken,
     loginPath: () => admin.loginPath(),
     async stop() {
+      failPoint("stop.begin");
       await silence.stop();
       await watches.stop();
       await hourly.stop();
@@ -296,6 +305,7 @@ async function startParts(
       await healer.stop();
       await ingest.close(graceMs);
       await worker.stop(graceMs);
+      failPoint("stop.drained");
       await sweeper.stop();
       await admin.close();
       await journal.close();
@@ -303,6 +313,7 @@ async function startParts(
     },
   };
   writeServerFile(app);
+  failPoint("start.listening");
   return app;
 }
 

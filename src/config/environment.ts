@@ -1,4 +1,6 @@
 /** The only place that reads the process's environment. Everything else gets what it needs from here. */
+import { nothingFails, readFailPlan } from "../resilience/fail-points.ts";
+import type { FailPlan } from "../resilience/fail-points.ts";
 import { lookUp } from "./variables.ts";
 import type { Variables } from "./variables.ts";
 
@@ -26,6 +28,8 @@ export interface Environment {
   readonly openaiBaseUrl: string | null;
   /** NO_COLOR → never; FORCE_COLOR → always; else it depends on the terminal. */
   readonly color: "never" | "always" | "auto";
+  /** SIGNALBOX_FAIL_POINTS: where the process is to die, for the tests of what it then keeps. */
+  readonly failPlan: FailPlan;
   /** No prompts, no progress bars. */
   readonly ci: boolean;
   /** All variables, for `${NAME}` in the configuration. */
@@ -83,12 +87,24 @@ export function readEnvironment(env: Variables = process.env): Environment {
     openaiApiKey: read("OPENAI_API_KEY"),
     anthropicBaseUrl: env["ANTHROPIC_BASE_URL"] || null,
     openaiBaseUrl: env["OPENAI_BASE_URL"] || null,
+    failPlan: failPlanIn(env, faults),
     color: colorOf(env),
     ci: isOn(env["CI"]),
     variables: env,
   };
   if (faults.length > 0) throw new InvalidEnvironment(faults);
   return environment;
+}
+
+function failPlanIn(env: Variables, faults: string[]): FailPlan {
+  const text = env["SIGNALBOX_FAIL_POINTS"] ?? "";
+  if (text === "") return nothingFails;
+  try {
+    return readFailPlan(text);
+  } catch (error) {
+    faults.push(`SIGNALBOX_FAIL_POINTS: ${error instanceof Error ? error.message : String(error)}`);
+    return nothingFails;
+  }
 }
 
 /** Several, with commas between, while a key is being replaced. */

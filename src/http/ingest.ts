@@ -18,6 +18,7 @@ import type { Acknowledgement, Identified, RawRequest, Source, Verified } from "
 import type { Log } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Clock } from "../resilience/clock.ts";
+import { failPoint } from "../resilience/fail-points.ts";
 import { createAddresses } from "./address.ts";
 import { answerWireFault, failure, send, success } from "./answer.ts";
 import type { Answer } from "./answer.ts";
@@ -147,6 +148,7 @@ export function createIngest(options: IngestOptions): Ingest {
       metrics.eventsReceived.inc({ source: label, result });
       if (answer.status < 300) metrics.ackSeconds.observe((performance.now() - began) / 1000);
       await send(request, response, answer, { clock, close: stopping });
+      failPoint("http.answered");
     } catch (error) {
       if (!(error instanceof Aborted)) throw error;
       metrics.eventsReceived.inc({ source: label, result: "aborted" });
@@ -191,7 +193,9 @@ export function createIngest(options: IngestOptions): Ingest {
     const challenge = source.challenge?.(raw);
     if (challenge) return { answer: challenge, result: "handshake" };
     const events = await identify(source, raw, verified);
+    failPoint("http.verified");
     const accepted = await inbox.accept(source, raw, verified, events);
+    failPoint("http.accepted");
     return stored(accepted, source.acknowledgement?.(events));
   }
 

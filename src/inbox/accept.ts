@@ -13,6 +13,7 @@ import type { Identified, RawRequest, Source } from "../domain/source.ts";
 import type { Log } from "../observability/log.ts";
 import type { Clock } from "../resilience/clock.ts";
 import type { Ids } from "../resilience/ids.ts";
+import { failPoint } from "../resilience/fail-points.ts";
 import { routeEvent } from "./routing.ts";
 import type { Route, Routed } from "./routing.ts";
 
@@ -98,9 +99,12 @@ export function createInbox({ journal, queue, table, clock, ids, log }: InboxPar
   const withRuns = (routed: Routed) => ({ ...routed, runs: routed.matches.map(newRun) });
 
   async function store(request: AcceptRequest): Promise<AcceptedItem[]> {
+    failPoint("accept.begin");
     const accepted = await journal.accept(request);
+    failPoint("accept.stored");
     const runs = accepted.flatMap((item) => item.runs);
     if (runs.length > 0) queue.publish(runs);
+    failPoint("accept.published");
     return accepted;
   }
 

@@ -12,6 +12,7 @@
 import type { Change } from "../domain/ports.ts";
 import { JournalUnavailable } from "../domain/errors.ts";
 import type { Clock } from "../resilience/clock.ts";
+import { failPoint } from "../resilience/fail-points.ts";
 import { isBroken, isUnavailable } from "./sqlite-driver.ts";
 import type { Connection } from "./sqlite-driver.ts";
 
@@ -115,7 +116,9 @@ export class Writer {
       const db = this.read();
       db.exec("BEGIN IMMEDIATE");
       for (const pending of batch) settle.push(this.#carryOut(db, pending, changes));
+      failPoint("journal.commit");
       db.exec("COMMIT");
+      failPoint("journal.committed");
     } catch (error) {
       const failure = this.#failed(error);
       for (const pending of batch) pending.reject(failure);
@@ -135,6 +138,7 @@ export class Writer {
         now: this.#clock.now(),
         changed: (kind, id) => own.push({ kind, id }),
       }) as never;
+      failPoint("journal.write");
       db.run("RELEASE one");
       changes.push(...own);
       return () => pending.resolve(value);

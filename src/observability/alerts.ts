@@ -13,6 +13,7 @@ import type { JsonObject } from "../domain/json.ts";
 import type { Destination } from "../domain/ports.ts";
 import type { Clock } from "../resilience/clock.ts";
 import { deadline } from "../resilience/clock.ts";
+import { failPoint } from "../resilience/fail-points.ts";
 import type { Log } from "./log.ts";
 import { redactText } from "./redact.ts";
 
@@ -43,6 +44,7 @@ export function createAlerts({ settings, destinations, mailbox, clock, log }: Al
     const executor = destination.actions[kind];
     if (!destination.configured || !executor) return;
     const limit = deadline(clock, sendMs);
+    failPoint("alert.send");
     try {
       await executor.execute(
         input,
@@ -51,6 +53,7 @@ export function createAlerts({ settings, destinations, mailbox, clock, log }: Al
           signal: limit.signal,
         },
       );
+      failPoint("alert.sent");
     } finally {
       limit.done();
     }

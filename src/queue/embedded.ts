@@ -11,6 +11,7 @@ import type { Journal, Queue } from "../domain/ports.ts";
 import type { Log } from "../observability/log.ts";
 import { sleep } from "../resilience/clock.ts";
 import type { Clock } from "../resilience/clock.ts";
+import { failPoint } from "../resilience/fail-points.ts";
 
 /** Looks at least this often: a run whose concurrency key was freed elsewhere has no due time of its own. */
 const pollMs = 1_000;
@@ -31,6 +32,7 @@ export function createEmbeddedQueue(
       let stopped = false;
 
       const hand = (run: string) => {
+        failPoint("queue.handed");
         const work = handler(run)
           .catch(async (error: unknown) => {
             log.error({ run, err: error }, "a run's handler failed");

@@ -11,6 +11,7 @@ import type { ServiceGuard, State } from "../domain/ports.ts";
 import { admit, closedBreaker, report } from "./breaker.ts";
 import type { Breaker, BreakerSettings, CallResult } from "./breaker.ts";
 import type { Clock } from "./clock.ts";
+import { failPoint } from "./fail-points.ts";
 
 export type Pause = {
   readonly by: "refusal" | "person";
@@ -58,6 +59,7 @@ export function createGuard({ state, clock, settings, onChange }: GuardParts): G
       const after = next(before);
       if (after === before) return before;
       if (!(await state.put("breaker", service, after as unknown as Json, stored?.version ?? 0))) continue;
+      failPoint("breaker.changed");
       if (after.state !== before.state) onChange({ service, state: after.state, reason: after.reason });
       return before;
     }

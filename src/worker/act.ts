@@ -26,6 +26,7 @@ import type { Metrics } from "../observability/metrics.ts";
 import { redactText } from "../observability/redact.ts";
 import { deadline, sleep } from "../resilience/clock.ts";
 import type { Clock } from "../resilience/clock.ts";
+import { failPoint } from "../resilience/fail-points.ts";
 
 /** Longest single request; the lease is longer by far, and is extended before each. */
 const requestMs = 30_000;
@@ -141,12 +142,14 @@ async function settled(
   executor: ActionExecutor,
   input: JsonObject,
 ): Promise<boolean> {
+  failPoint("action.unknown");
   if (executor.lookup) {
     const since = parts.clock.now() - (action.intentAt ?? 0);
     if (since < executor.settleMs) await sleep(parts.clock, executor.settleMs - since, job.signal);
     const found = await guarded(parts, job, action, (signal) =>
       executor.lookup?.(input, action.key, { signal }),
     );
+    failPoint("action.lookedUp");
     if (found) {
       await end(parts, job, action, { status: "done", ref: found, reason: "found after an unknown outcome" });
       return true;
@@ -173,12 +176,15 @@ async function request(
   const closed = await parts.guard.closed(service);
   if (closed) throw new ServiceClosed(service, closed.until, closed.reason);
   await parts.journal.extendLease(job.claim, job.leaseMs);
+  failPoint("action.planned");
   const begun = await parts.journal.beginAction(job.claim, action.id);
   if (!begun.go && !(await takenOver(parts, job, action, executor, input, begun))) return;
+  failPoint("action.intended");
   try {
     const ref = await guarded(parts, job, action, (signal) =>
       executor.execute(input, action.key, { signal }),
     );
+    failPoint("action.requested");
     await end(parts, job, action, { status: "done", ref: ref ?? {} });
   } catch (error) {
     await failed(parts, job, action, executor, input, error);
@@ -220,6 +226,7 @@ async function failed(
   input: JsonObject,
   error: unknown,
 ): Promise<void> {
+  failPoint("action.failed");
   const reason = redactText(error instanceof Error ? error.message : String(error));
   if (error instanceof ServiceError && error.kind === "invalid") {
     await end(parts, job, action, { status: "failed", reason });
@@ -256,6 +263,7 @@ async function guarded<T>(
 
 async function end(parts: ActParts, job: ActJob, action: Action, outcome: ActionOutcome): Promise<void> {
   await parts.journal.endAction(job.claim, action.id, outcome);
+  failPoint("action.ended");
   if (outcome.status === "planned") return;
   parts.metrics.actions.inc({ kind: action.kind, outcome: outcome.dryRun ? "dry-run" : outcome.status });
 }

@@ -4,6 +4,7 @@ import type { AcceptedItem, Claim, Inbox, ServiceGuard, State, Verdict } from ".
 import type { Source } from "../domain/source.ts";
 import { deadline } from "../resilience/clock.ts";
 import type { Clock } from "../resilience/clock.ts";
+import { failPoint } from "../resilience/fail-points.ts";
 
 /** A re-scan may read hundreds of messages. */
 const expansionMs = 300_000;
@@ -69,9 +70,11 @@ async function readPart(
   const source = sources().get(name);
   const cursor = await state.get("cursor", name);
   const from = typeof cursor?.value === "string" ? cursor.value : null;
+  failPoint("expansion.begin");
   const part = await guard.call(`source:${name}`, async () => source?.expand?.(from, signal, again));
   if (!part) throw new EventFault(`source ${name} is not configured any more, or has no change feed`);
   const expected = cursor?.version ?? 0;
+  failPoint("expansion.read");
   let accepted: AcceptedItem[];
   try {
     accepted = await inbox.acceptExpansion(name, part.items, { value: part.cursor, expected });
@@ -80,6 +83,7 @@ async function readPart(
     if (!(error instanceof JournalUnavailable) || !moved) throw error;
     return "raced";
   }
+  failPoint("expansion.stored");
   total.read += accepted.length;
   total.fresh += accepted.filter((item) => !item.duplicate).length;
   total.rescanned ||= part.rescanned;

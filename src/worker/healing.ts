@@ -19,6 +19,7 @@ import type { Log } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { readFeed } from "./expansion.ts";
 import type { ExpansionParts } from "./expansion.ts";
+import { failPoint } from "../resilience/fail-points.ts";
 
 export interface HealingParts extends Omit<ExpansionParts, "renewWatch"> {
   readonly inbox: Pick<Inbox, "acceptExpansion" | "acceptHealed">;
@@ -190,9 +191,11 @@ async function healRecord(
     for (let part = 0; part < mostParts; part += 1) {
       const next: IteratorResult<Healed, unknown> = await guard.call(`source:${name}`, () => record.next());
       if (next.done === true) return { ...total, more: false };
+      failPoint("healing.read");
       reached = Math.max(reached, Math.min(next.value.until, clock.now() - settleMs));
       const point = { value: new Date(reached).toISOString(), expected: version };
       const accepted = await inbox.acceptHealed(name, next.value.items, point);
+      failPoint("healing.stored");
       version += 1;
       const { fresh, restarted } = newsIn(accepted);
       count(parts, name, fresh, restarted);
@@ -277,6 +280,7 @@ async function leased<T>(
     if (!(await write(clock.now() + leaseMs))) throw new Leased(name, clock.now() + leaseMs);
   };
   await extend();
+  failPoint("healing.leased");
   try {
     return await work(extend);
   } finally {

@@ -9,6 +9,7 @@ import type { Readers } from "../domain/readers.ts";
 import type { StepRecord, StepUsage } from "../domain/step.ts";
 import { deadline } from "../resilience/clock.ts";
 import type { Clock } from "../resilience/clock.ts";
+import { failPoint } from "../resilience/fail-points.ts";
 
 /** Longest single read of a destination. */
 const readMs = 30_000;
@@ -81,8 +82,11 @@ export async function createKit(
       const record = replayable(name, schemaVersion);
       if (record) return record.output as T;
       const startedAt = clock.now();
+      failPoint("step.begin");
       const output = await fn();
+      failPoint("step.made");
       await journal.recordStep(key, stepRecord(name, schemaVersion, startedAt, output, null));
+      failPoint("step.recorded");
       return output;
     },
 
@@ -96,6 +100,7 @@ export async function createKit(
       const startedAt = clock.now();
       const limit = deadline(clock, decisionMs, signal);
       try {
+        failPoint("decision.begin");
         const { usage, ...made } = await parts.decider.decide({
           agent: agent.name,
           name,
@@ -105,8 +110,10 @@ export async function createKit(
           rulesOnly: request.rulesOnly ?? null,
           signal: limit.signal,
         });
+        failPoint("decision.made");
         const step = stepRecord(name, request.schemaVersion, startedAt, made as unknown as Json, usage);
         await journal.recordDecision(key, step, made.decidedBy, made.why);
+        failPoint("decision.recorded");
         return { ...made, decision: request.schema.parse(made.decision) };
       } finally {
         limit.done();

@@ -2,6 +2,7 @@
 import { expansionAgent } from "../domain/run.ts";
 import type { RunStatus } from "../domain/run.ts";
 import type { Journal, ListQuery, NewRun, Queue, Reads } from "../domain/ports.ts";
+import { failPoint } from "../resilience/fail-points.ts";
 
 export interface ReplayFilter {
   readonly event?: string;
@@ -45,7 +46,10 @@ export async function replay(parts: ReplayParts, filter: ReplayFilter, dryRun: b
     if (!event) continue;
     const fresh = newRuns(parts, event, agents);
     count += fresh.length;
-    if (!dryRun && fresh.length > 0) runs.push(...(await parts.journal.replay({ event: id, runs: fresh })));
+    if (dryRun || fresh.length === 0) continue;
+    failPoint("replay.begin");
+    runs.push(...(await parts.journal.replay({ event: id, runs: fresh })));
+    failPoint("replay.stored");
   }
   if (runs.length > 0) parts.queue.publish(runs);
   return { events: targets.size, count, runs };

@@ -4,6 +4,7 @@ import { referencesIn } from "../domain/action.ts";
 import { Conflict } from "../domain/errors.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { Journal, Queue, Reads } from "../domain/ports.ts";
+import { failPoint } from "../resilience/fail-points.ts";
 
 export interface Review {
   /** Throws Conflict: not_found, stale_hash, wrong_state, invalid_edit. */
@@ -17,10 +18,12 @@ export function createReview(journal: Journal, reads: Reads, queue: Queue): Revi
     async approve(id, { hash, edited, by }) {
       if (edited) await assertEdit(reads, id, edited);
       const { run, queued } = await journal.approve(id, hash, edited ?? null, by);
+      failPoint("review.decided");
       if (queued) queue.publish([run]);
     },
     async reject(id, { reason, by }) {
       const { run, queued } = await journal.reject(id, reason, by);
+      failPoint("review.decided");
       if (queued) queue.publish([run]);
     },
     async cancelRun(run, reason) {

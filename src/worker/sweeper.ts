@@ -4,6 +4,7 @@ import type { Journal, Queue, Reads, State } from "../domain/ports.ts";
 import type { Log } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Clock } from "../resilience/clock.ts";
+import { failPoint } from "../resilience/fail-points.ts";
 
 export interface SweeperParts {
   readonly journal: Journal;
@@ -51,12 +52,15 @@ async function sweep({
   metrics,
   retentionMs,
 }: SweeperParts): Promise<void> {
+  failPoint("sweeper.publish");
   queue.publish(await journal.dueRuns(publishAtOnce));
   const { runs, dead, reviews } = await reads.backlog();
   for (const status of openStatuses) metrics.queueDepth.set({ state: status }, runs[status]);
   metrics.deadLetters.set(dead);
   metrics.reviewsPending.set(reviews);
+  failPoint("retention.erase");
   await journal.eraseContent(clock.now() - retentionMs(), eraseAtOnce);
+  failPoint("retention.erased");
   await stampAlive(state, clock.now());
 }
 

@@ -16,6 +16,7 @@ import type { Log } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { readFeed } from "./expansion.ts";
 import type { ExpansionParts } from "./expansion.ts";
+import { failPoint } from "../resilience/fail-points.ts";
 
 /** As kept in the journal, scope `watch`, under the source's name. Times in milliseconds since the epoch. */
 interface WatchRecord {
@@ -154,11 +155,13 @@ async function renewOnce(parts: WatchParts, name: string, signal: AbortSignal): 
   const source = sources().get(name);
   if (!source?.keepAlive) return clock.now() + longestPauseMs;
   const { watch: held, unread } = (await recordOf(state, name)).record;
+  failPoint("watch.renewing");
   const watch = await guard.call(`source:${name}`, async () => source.keepAlive?.(held, signal));
   if (!watch) return clock.now() + longestPauseMs;
   const now = clock.now();
   const isNew = unread || held === null || held.id !== watch.id || held.expiresAt <= now;
   await write(state, name, () => ({ watch, renewedAt: now, failures: 0, error: null, unread: isNew }));
+  failPoint("watch.renewed");
   log.info({ source: name, expiresAt: new Date(watch.expiresAt).toISOString(), isNew }, "watch.renewed");
   if (isNew) {
     await readFeed(parts, name, signal);

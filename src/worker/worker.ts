@@ -20,6 +20,7 @@ import type { Metrics } from "../observability/metrics.ts";
 import { redactText } from "../observability/redact.ts";
 import type { Clock } from "../resilience/clock.ts";
 import type { Ids } from "../resilience/ids.ts";
+import { failPoint } from "../resilience/fail-points.ts";
 import { act } from "./act.ts";
 import type { ActParts } from "./act.ts";
 import { expand } from "./expansion.ts";
@@ -80,8 +81,10 @@ export function createWorker(parts: WorkerParts): Worker {
 }
 
 async function workOn(parts: WorkerParts, id: string, shutdown: AbortSignal): Promise<void> {
+  failPoint("claim.begin");
   const claim = await parts.journal.claim(id, parts.owner, leaseMs);
   if (!claim) return;
+  failPoint("claim.done");
   const startedAt = parts.clock.now();
   if (claim.fence === 1) parts.metrics.queueWaitSeconds.observe((startedAt - claim.run.createdAt) / 1_000);
   const lost = new AbortController();
@@ -176,7 +179,9 @@ async function runAgent(parts: WorkerParts, claim: Claim, signal: AbortSignal): 
       startedAt: now,
       endedAt: now,
     };
+    failPoint("plan.made");
     await parts.journal.recordPlan(key, { step: { ...step, usage: null }, actions });
+    failPoint("plan.recorded");
   }
   const stale = await noLongerApplies(parts, agent, kit, key);
   if (stale !== null) return { kind: "cancelled", reason: stale };
@@ -229,7 +234,9 @@ function verdictOn(actions: readonly Action[], summary: string): Verdict {
 
 async function settle(parts: WorkerParts, claim: Claim, verdict: Verdict, startedAt: number): Promise<void> {
   const { run } = claim;
+  failPoint("settle.begin");
   const decidedBy = (await parts.journal.settle({ run: run.id, fence: claim.fence }, verdict)) ?? "none";
+  failPoint("settle.done");
   // The end of a run may free its concurrency key for one that waits.
   parts.queue.publish([]);
   const seconds = (parts.clock.now() - startedAt) / 1_000;

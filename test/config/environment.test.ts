@@ -29,9 +29,28 @@ describe("the environment", () => {
       anthropicBaseUrl: null,
       openaiBaseUrl: null,
       color: "auto",
+      failPlan: { orders: [], journalPages: null },
       ci: false,
       variables: {},
     });
+  });
+
+  it("says where the process is to fail on purpose, and what can be said there", () => {
+    const text = "action.requested=kill@3; journal.commit=ioerror; journal.pages=900";
+    expect(readEnvironment({ SIGNALBOX_FAIL_POINTS: text }).failPlan).toEqual({
+      orders: [
+        { point: "action.requested", what: "kill", at: 3 },
+        { point: "journal.commit", what: "ioerror", at: 1 },
+      ],
+      journalPages: 900,
+    });
+    for (const wrong of ["action.requestet=kill", "action.requested=stop", "journal.pages=0", "settle.done"])
+      expect(faultsOf({ SIGNALBOX_FAIL_POINTS: wrong })[0]).toMatch(
+        /^SIGNALBOX_FAIL_POINTS: "[^"]+" is no fail point: write POINT=kill@N/,
+      );
+    expect(faultsOf({ SIGNALBOX_FAIL_POINTS: "settle.done=full@2" })[0]).toContain(
+      "points of the journal only",
+    );
   });
 
   it("takes a database and a queue together or not at all", () => {
