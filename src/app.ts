@@ -7,7 +7,7 @@ import type { Fault } from "./config/faults.ts";
 import { watchConfig } from "./config/reload.ts";
 import { Conflict } from "./domain/errors.ts";
 import { createGithubAddresses, wantsGithubAddresses } from "./github-addresses.ts";
-import { everyHour, showSecretAges } from "./hourly.ts";
+import { everyHour, showSecretAges, tellExpired } from "./hourly.ts";
 import { healGaps } from "./gaps.ts";
 import { createIngest } from "./http/ingest.ts";
 import { loadSettings, putInForce } from "./in-force.ts";
@@ -31,6 +31,7 @@ import { createGuard } from "./resilience/guard.ts";
 import type { Guard } from "./resilience/guard.ts";
 import { createIds } from "./resilience/ids.ts";
 import { armFailPoints, failPoint, nothingFails } from "./resilience/fail-points.ts";
+import { sourceRows } from "./source-rows.ts";
 import { replay } from "./worker/replay.ts";
 import { createReview } from "./worker/review.ts";
 import type { Healing } from "./worker/healing.ts";
@@ -76,14 +77,14 @@ const stateCodes = { closed: 0, "half-open": 1, open: 2 } as const;
 
 /** Throws InvalidConfiguration, or an error whose message says what to do. */
 export async function startApp(options: AppOptions): Promise<App> {
-  const settings = await loadSettings(options);
+  const clock = options.clock ?? systemClock;
+  const settings = await loadSettings(options, clock.now());
   if (!settings.ok) throw new InvalidConfiguration(settings.faults);
   if (options.environment.databaseUrl !== null) {
     throw new Error(
       "DATABASE_URL and REDIS_URL choose the server profile, which this version does not have: unset both for the embedded one",
     );
   }
-  const clock = options.clock ?? systemClock;
   const log = options.log ?? createLog(options.environment.logLevel);
   armFailPoints(options.environment.failPlan);
   if (options.environment.failPlan !== nothingFails)
@@ -223,20 +224,14 @@ async function startParts(
         ),
     },
     breakers: () => guard.list(),
-    sources: async () => {
-      const activity = new Map((await reads.sourceActivity()).map((row) => [row.source, row]));
-      const rows = [...current().sources.values()].map(async (source) => ({
-        name: source.name,
-        type: source.type,
-        active: source.active,
-        events: activity.get(source.name)?.events ?? 0,
-        lastEventAt: activity.get(source.name)?.lastEventAt ?? null,
-        lastSecret: activity.get(source.name)?.lastSecret ?? null,
-        healedUntil: (await healing?.healedUntil(source.name)) ?? null,
-        watch: await watches.view(source),
-      }));
-      return Promise.all(rows);
-    },
+    sources: () =>
+      sourceRows({
+        reads,
+        clock,
+        current,
+        watches,
+        healedUntil: async (name) => (await healing?.healedUntil(name)) ?? null,
+      }),
     metrics,
     ready: () => readiness(parts, configFaults),
     token: adminToken,
@@ -266,13 +261,15 @@ async function startParts(
   });
   const silence = startSilenceAlarm({ ...parts, reads, state, sources, onSilent });
   const hourly = everyHour(clock, async (signal) => {
-    showSecretAges(metrics, current().settings.loaded.config, clock.now());
+    const { config } = current().settings.loaded;
+    showSecretAges(metrics, config, clock.now());
+    tellExpired(config, clock.now(), onSilent);
     await github.refresh(signal);
   });
   const watch = await watchConfig({
     files: [current().settings.loaded.file],
     folders: [current().settings.loaded.promptsFolder],
-    load: () => loadSettings(options),
+    load: () => loadSettings(options, clock.now()),
     onGood: (settings) => {
       configFaults = [];
       reload(settings);

@@ -1,5 +1,5 @@
 /** What is looked after once an hour and after a reload: it changes by the day, and may wait. */
-import { secretAges } from "./config/secret-dates.ts";
+import { secretAges, whyNoSecret } from "./config/secret-dates.ts";
 import type { Config } from "./config/schema.ts";
 import type { Metrics } from "./observability/metrics.ts";
 import type { Clock } from "./resilience/clock.ts";
@@ -40,5 +40,17 @@ export function showSecretAges(metrics: Metrics, config: Config, now: number): v
   for (const { source, index, addedAt } of secretAges(config)) {
     if (addedAt !== null)
       metrics.sourceSecretAgeDays.set({ source, secret: String(index) }, Math.floor((now - addedAt) / dayMs));
+  }
+}
+
+/** Sources that are cut off by a date: nobody changed anything, so nobody is looking. */
+export function tellExpired(
+  config: Config,
+  now: number,
+  tell: (source: string, message: string) => void,
+): void {
+  for (const [name, source] of Object.entries(config.sources)) {
+    if (whyNoSecret(source, now) === "expired")
+      tell(name, `source ${name}: its last secret has expired, so its requests are answered 503`);
   }
 }

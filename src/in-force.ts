@@ -49,12 +49,14 @@ export interface SettingsOptions {
 /** Reads the configuration and the prompts, and finds every fault in both. Starts nothing, makes no request. */
 export async function loadSettings(
   options: SettingsOptions,
+  now: number,
 ): Promise<Settings | { readonly ok: false; readonly faults: readonly Fault[] }> {
   const loaded = await loadConfig({
     file: options.file,
     cwd: options.cwd,
     env: options.environment.variables,
     agents: agents.map((agent) => agent.name),
+    now,
     checkExpression: (text) => {
       const result = compileExpression(text);
       return "fault" in result

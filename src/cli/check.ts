@@ -2,6 +2,7 @@
 import { renderFaults } from "../config/faults.ts";
 import { loadSettings } from "../in-force.ts";
 import type { Settings } from "../in-force.ts";
+import { systemClock } from "../resilience/clock.ts";
 import type { Context } from "./context.ts";
 import { exitCodes } from "./failure.ts";
 import type { ExitCode } from "./failure.ts";
@@ -10,7 +11,7 @@ import { wrap } from "./terminal.ts";
 
 export async function check(context: Context): Promise<ExitCode> {
   const { terminal } = context;
-  const settings = await loadSettings(settingsOptions(context));
+  const settings = await loadSettings(settingsOptions(context), systemClock.now());
   const faults = settings.ok ? [] : settings.faults;
   const warnings = settings.ok ? settings.loaded.warnings : [];
   if (terminal.json) terminal.printJson({ ok: settings.ok, faults, warnings });

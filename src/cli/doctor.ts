@@ -26,7 +26,7 @@ export interface Finding {
 
 export async function doctor(context: Context): Promise<ExitCode> {
   const { terminal } = context;
-  const settings = await loadSettings(settingsOptions(context));
+  const settings = await loadSettings(settingsOptions(context), systemClock.now());
   const findings = [
     nodeVersion(),
     ...configuration(settings),

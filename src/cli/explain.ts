@@ -1,4 +1,5 @@
 /** `signalbox explain ID`: what became of an event, a run or an action, one sentence per decision. */
+import { systemClock } from "../resilience/clock.ts";
 import type { Context } from "./context.ts";
 import { usage } from "./failure.ts";
 import { linkOf } from "./details.ts";
@@ -72,7 +73,7 @@ async function routesFor(context: Context, event: EventDetail): Promise<RouteVer
   if (event.payload === null) return null;
   const { loadSettings } = await import("../in-force.ts");
   const { settingsOptions } = await import("./settings.ts");
-  const settings = await loadSettings(settingsOptions(context));
+  const settings = await loadSettings(settingsOptions(context), systemClock.now());
   if (!settings.ok) return null;
   const { judgeRoutes } = await import("./routes.ts");
   const { id, source, type } = event;

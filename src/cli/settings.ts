@@ -2,6 +2,7 @@
 import type { Fault } from "../config/faults.ts";
 import { renderFaults } from "../config/faults.ts";
 import type { Settings } from "../in-force.ts";
+import { systemClock } from "../resilience/clock.ts";
 import type { Context } from "./context.ts";
 import { Failure, exitCodes } from "./failure.ts";
 import type { Colors } from "./terminal.ts";
@@ -15,7 +16,7 @@ export const settingsOptions = ({ configFile, cwd, environment }: Context) => ({
 /** Throws a Failure with all faults. */
 export async function readSettings(context: Context): Promise<Settings> {
   const { loadSettings } = await import("../in-force.ts");
-  const settings = await loadSettings(settingsOptions(context));
+  const settings = await loadSettings(settingsOptions(context), systemClock.now());
   if (settings.ok) return settings;
   throw invalidConfiguration(settings.faults, context.terminal.notePaint);
 }

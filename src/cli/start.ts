@@ -112,7 +112,7 @@ function announce({ terminal, cwd }: Context, app: App, log: Log): void {
     ["data", relative(cwd, app.dataDir) || app.dataDir],
   ];
   if (idle.sources.size > 0)
-    rows.push(["inactive", yellow([...idle.sources].join(", ")) + dim("  no secret is set")]);
+    rows.push(["inactive", yellow([...idle.sources].join(", ")) + dim("  no secret is set and unexpired")]);
   if (dryRun.length > 0)
     rows.push(["dry-run", yellow(dryRun.join(", ")) + dim("  actions are only recorded")]);
   rows.push(["models", ready.length > 0 ? ready.join(", ") : yellow("none has a key: the rules decide")]);

@@ -1,5 +1,5 @@
 /**
- * Parts that lack credentials and so do less, without being wrong: a source without secrets is inactive, a destination
+ * Parts that lack credentials and so do less, without being wrong: a source without secrets in force is inactive, a destination
  * without credentials records its actions only (dry-run), a model without a key leaves the decisions to the rules.
  */
 import type { DestinationName } from "../domain/action-kinds.ts";
@@ -9,6 +9,7 @@ import { child } from "./json-schema.ts";
 import { keysOf } from "./cross-checks.ts";
 import { quotedList } from "./issues.ts";
 import { destinationCredentials, sourceCredentials } from "./schema.ts";
+import { whyNoSecret } from "./secret-dates.ts";
 import type { Config } from "./schema.ts";
 import { pathKey } from "./variables.ts";
 import type { Origin } from "./variables.ts";
@@ -110,6 +111,7 @@ export function idleWarnings(
   config: Config,
   lenient: Leniency,
   yaml: YamlFile,
+  now: number,
 ): { idle: Idle; warnings: Fault[] } {
   const idle = {
     sources: new Set<string>(),
@@ -137,6 +139,12 @@ export function idleWarnings(
         ),
       );
     }
+  }
+  for (const [name, source] of Object.entries(config.sources)) {
+    if (idle.sources.has(name) || whyNoSecret(source, now) !== "expired") continue;
+    idle.sources.add(name);
+    const message = `source ${name} is inactive: its secrets have all expired; its requests are answered 503`;
+    warnings.push(yaml.fault(["sources", name], message));
   }
   for (const { path, missing: names } of lenient.unhealed.values()) {
     const name = String(path[1]);

@@ -29,6 +29,8 @@ export interface LoadOptions {
   /** Names of all agents. */
   readonly agents: readonly string[];
   readonly checkExpression: CheckExpression;
+  /** Milliseconds since the epoch: secrets that have expired by then are none. */
+  readonly now: number;
 }
 
 export type LoadResult =
@@ -106,7 +108,7 @@ async function readConfig(
   if (!parsed.success || faults.length > 0) return { ok: false, file, faults: inOrder(faults) };
 
   const config = withAliases(parsed.data);
-  const { idle, warnings } = idleWarnings(config, lenient, yaml);
+  const { idle, warnings } = idleWarnings(config, lenient, yaml, options.now);
   const hash = hashJson(withoutSecrets(yaml.value, resolved.value));
   return { ok: true, config, warnings: inOrder(warnings), hash, file, promptsFolder, idle };
 }

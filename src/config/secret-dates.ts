@@ -1,5 +1,5 @@
 /** How old the secrets of the sources are, and what that asks of their owner. */
-import type { Config } from "./schema.ts";
+import type { Config, SourceConfig } from "./schema.ts";
 
 export interface SecretAge {
   readonly source: string;
@@ -24,6 +24,12 @@ export const secretAges = (config: Config): SecretAge[] =>
       return [{ source, index, addedAt: added ?? null, expiresAt: expires ?? null }];
     }),
   );
+
+/** Why no secret of a source may be used at `now`; null when one may, and for sources that have none. */
+export function whyNoSecret(source: SourceConfig, now: number): "unset" | "expired" | null {
+  if (!("secrets" in source) || currentSecret(source.secrets, now) !== null) return null;
+  return currentSecret(source.secrets, Number.NEGATIVE_INFINITY) === null ? "unset" : "expired";
+}
 
 /** The first secret of a list that may be used at `now`; null when there is none. */
 export function currentSecret(

@@ -96,6 +96,7 @@ export interface SourceRow {
   readonly name: string;
   readonly type: string;
   readonly active: boolean;
+  readonly inactiveReason: "unset" | "expired" | null;
   readonly lastEventAt: string | null;
   readonly events: number;
   /** What makes its provider notify us; null where that is not ours to keep. */

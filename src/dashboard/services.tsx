@@ -69,12 +69,17 @@ function WatchLine({ watch }: { readonly watch: NonNullable<SourceRow["watch"]> 
   );
 }
 
+const inactiveWords = {
+  unset: "its secrets are not set",
+  expired: "its secrets have all expired",
+} as const;
+
 export function Sources() {
   const sources = useLoaded<Page<SourceRow>>("/api/sources", ({ kind }) => kind === "event");
   return (
     <>
       <h1>Sources</h1>
-      <p class="lead">Who may send events. A source without a secret is inactive and answers 503.</p>
+      <p class="lead">Who may send events. A source without a secret in force is inactive and answers 503.</p>
       <Card title="Configured">
         <Shown of={sources}>
           {({ items }) =>
@@ -94,7 +99,9 @@ export function Sources() {
                       <span class="mark" aria-hidden="true">
                         {source.active ? "✓" : "∅"}
                       </span>
-                      {source.active ? "active" : "inactive: its secrets are not set"}
+                      {source.active
+                        ? "active"
+                        : `inactive: ${inactiveWords[source.inactiveReason ?? "unset"]}`}
                     </span>
                     <span>{count(source.events, "event")}</span>
                     {source.lastEventAt === null ? (

@@ -111,7 +111,7 @@ export interface Source {
   /** The name under `sources:`. */
   readonly name: string;
   readonly type: string;
-  /** False when its secrets are all unset: requests are answered 503 `source_inactive`. */
+  /** False when its secrets are all unset or have expired, judged whenever it is asked: requests are answered 503 `source_inactive`. */
   readonly active: boolean;
   readonly maxBodyBytes: number;
   /** Headers worth keeping with the event (lower case). Credentials and signatures are never among them. */

@@ -21,6 +21,8 @@ export interface SourceRow {
   readonly name: string;
   readonly type: string;
   readonly active: boolean;
+  /** Null when it is active. */
+  readonly inactiveReason: "unset" | "expired" | null;
   /** Milliseconds since the epoch. */
   readonly lastEventAt: number | null;
   readonly events: number;
@@ -202,6 +204,7 @@ export const sourceRow = (source: SourceRow) => ({
   name: source.name,
   type: source.type,
   active: source.active,
+  inactiveReason: source.inactiveReason,
   lastEventAt: isoOrNull(source.lastEventAt),
   events: source.events,
   lastSecret: source.lastSecret && { index: source.lastSecret.index, at: iso(source.lastSecret.at) },

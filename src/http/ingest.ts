@@ -206,7 +206,7 @@ export function createIngest(options: IngestOptions): Ingest {
       throw new Rejection(
         503,
         "source_inactive",
-        "this source has no secrets; set them in its configuration and restart or reload",
+        "no secret of this source is set and unexpired; set one in its configuration and restart or reload",
         { retryAfterSeconds: 60 },
       );
     }

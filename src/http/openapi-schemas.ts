@@ -146,6 +146,7 @@ export const openapiSchemas = {
     name: text,
     type: text,
     active: { type: "boolean" },
+    inactiveReason: { enum: ["unset", "expired", null] },
     lastEventAt: timeOrNull,
     events: count,
     lastSecret: orNull(object({ index: count, at: time })),

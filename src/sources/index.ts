@@ -8,6 +8,8 @@ import { github } from "./github.ts";
 import type { GithubOptions } from "./github.ts";
 import { gmail } from "./gmail.ts";
 import type { GmailOptions } from "./gmail.ts";
+import { setSecrets, unexpired } from "./hmac.ts";
+import type { SecretEntry } from "./hmac.ts";
 import { hubspot } from "./hubspot.ts";
 import type { HubspotOptions } from "./hubspot.ts";
 import { linear } from "./linear.ts";
@@ -73,5 +75,15 @@ export function createSources(list: readonly SourceOptions[], deps: SourceDeps):
 
 function create<T extends SourceType>(options: Described<T>, deps: SourceDeps): Source {
   const factory: (options: OptionsOf[T], deps: SourceDeps) => Source = factories[options.type];
-  return factory(options, deps);
+  const source = factory(options, deps);
+  return "secrets" in options ? whileUnexpired(source, options.secrets, deps.clock) : source;
+}
+
+/** A source whose last secret has expired is as inactive as one without any: judged whenever it is asked. */
+function whileUnexpired(source: Source, secrets: readonly SecretEntry[], clock: Clock): Source {
+  const set = setSecrets(secrets);
+  const { active } = source;
+  return Object.defineProperty(source, "active", {
+    get: () => active && unexpired(set, clock.now()).length > 0,
+  });
 }

@@ -13,6 +13,8 @@ export const agents = ["email-triage", "churn-intervention", "pr-review"];
 export interface Setup {
   readonly env?: Variables;
   readonly checkExpression?: CheckExpression;
+  /** Milliseconds since the epoch; else a day before every date that a test names. */
+  readonly now?: number;
 }
 
 export async function folder(): Promise<string> {
@@ -28,6 +30,7 @@ export async function load(text: string, setup: Setup = {}): Promise<LoadResult>
     cwd,
     env: setup.env ?? {},
     agents,
+    now: setup.now ?? Date.UTC(2026, 0, 1),
     checkExpression: setup.checkExpression ?? (() => null),
   });
 }

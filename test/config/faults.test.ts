@@ -738,7 +738,14 @@ describe("YAML that can't be read is explained", () => {
 describe("a configuration that is not there", () => {
   const told = async (options: { file?: string; env?: Record<string, string> }): Promise<string> => {
     const cwd = await folder();
-    const result = await loadConfig({ cwd, env: {}, agents, checkExpression: () => null, ...options });
+    const result = await loadConfig({
+      cwd,
+      env: {},
+      agents,
+      now: 0,
+      checkExpression: () => null,
+      ...options,
+    });
     return result.ok ? "" : renderFaults(result.faults).replaceAll(cwd, "/home/me").replaceAll(/\n\s*/g, " ");
   };
 

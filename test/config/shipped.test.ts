@@ -10,7 +10,7 @@ import { agents, good } from "./bench.ts";
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 
 async function shipped(env: Variables): Promise<Extract<LoadResult, { ok: true }>> {
-  const result = await loadConfig({ cwd: root, env, agents, checkExpression: () => null });
+  const result = await loadConfig({ cwd: root, env, agents, now: 0, checkExpression: () => null });
   if (!result.ok) throw new Error(renderFaults(result.faults));
   return result;
 }

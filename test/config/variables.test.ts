@@ -176,6 +176,25 @@ sources:
     expect(none.warnings.at(-1)?.message).toMatch(/inactive: NEW, OLD are not set/);
   });
 
+  it("makes a source inactive whose secrets have all expired, from that moment on", async () => {
+    const text = `version: 1
+sources:
+  pay:
+    type: stripe
+    secrets: [{ value: "\${OLD}", expires: 2026-05-02 }, "\${NEW:-}"]
+`;
+    const expires = Date.UTC(2026, 4, 2);
+    const before = await good(text, { env: { OLD: "o" }, now: expires - 1 });
+    expect([...before.idle.sources]).toEqual([]);
+    const after = await good(text, { env: { OLD: "o" }, now: expires });
+    expect([...after.idle.sources]).toEqual(["pay"]);
+    expect(after.warnings.at(-1)).toMatchObject({
+      line: 3,
+      message: "source pay is inactive: its secrets have all expired; its requests are answered 503",
+    });
+    expect([...(await good(text, { env: { OLD: "o", NEW: "n" }, now: expires })).idle.sources]).toEqual([]);
+  });
+
   const mailbox = `version: 1
 sources:
   inbox: { type: gmail, account: "\${ACCOUNT}", audience: "\${PUBLIC_URL}/webhooks/inbox",

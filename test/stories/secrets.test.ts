@@ -9,15 +9,23 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { startApp } from "../../src/app.ts";
 import { readEnvironment } from "../../src/config/environment.ts";
-import { silentLog } from "../../src/observability/log.ts";
+import { createLog, silentLog } from "../../src/observability/log.ts";
+import type { Log } from "../../src/observability/log.ts";
 import { systemClock } from "../../src/resilience/clock.ts";
+import type { Clock } from "../../src/resilience/clock.ts";
+import { manualClock } from "../support/clock.ts";
 
 const day = 86_400_000;
 const dateOf = (at: number): string => new Date(at).toISOString().slice(0, 10);
 const now = systemClock.now();
 const marked = "Marked-Secret-Text-0815";
 
-async function start(sourceKeys: string, server = "", variables: Record<string, string> = {}) {
+async function start(
+  sourceKeys: string,
+  server = "",
+  variables: Record<string, string> = {},
+  options: { clock?: Clock; log?: Log } = {},
+) {
   const cwd = mkdtempSync(join(tmpdir(), "signalbox-secrets-"));
   writeFileSync(
     join(cwd, "signalbox.yaml"),
@@ -31,7 +39,7 @@ routes: []
 `,
   );
   const environment = readEnvironment({ NEW: "secret-new", OLD: "secret-old", ...variables });
-  const app = await startApp({ cwd, environment, log: silentLog });
+  const app = await startApp({ cwd, environment, log: silentLog, ...options });
   let stopped = false;
   const stop = async () => {
     if (!stopped) await app.stop();
@@ -91,6 +99,32 @@ describe("secrets with dates", () => {
       .poll(() => api("/metrics"))
       .toMatch(/signalbox_source_secret_age_days\{source="github",secret="0"\} (199|200)/);
     expect(await api("/metrics")).not.toMatch(/secret_age_days\{[^}]*secret="[1-9]"/);
+  });
+});
+
+describe("a source whose secrets have all expired", () => {
+  const secrets = (expires: string) => `    secrets: [{ value: "\${OLD}", expires: ${expires} }]`;
+  const row = async (api: (path: string) => Promise<string>) =>
+    (JSON.parse(await api("/api/sources")) as { items: object[] }).items[0];
+
+  it("is inactive: it says so where sources are listed, and its sender is asked to come back", async () => {
+    const { send, api } = await start(secrets(dateOf(now)));
+    expect(await send("secret-old")).toMatchObject({ status: 503, code: "source_inactive" });
+    expect(await row(api)).toMatchObject({ active: false, inactiveReason: "expired" });
+  });
+
+  it("becomes so at the moment when the last one expires, and people are told within the hour", async () => {
+    const clock = manualClock(Date.parse("2026-05-01T23:30:00Z"));
+    const lines: string[] = [];
+    const log = createLog("info", { write: (line) => void lines.push(line) });
+    const { send, api } = await start(secrets("2026-05-02"), "", {}, { clock, log });
+    expect((await send("secret-old")).status).toBe(200);
+    expect(await row(api)).toMatchObject({ active: true, inactiveReason: null });
+    await clock.advance(30 * 60_000);
+    expect(await send("secret-old")).toMatchObject({ status: 503, code: "source_inactive" });
+    expect(await row(api)).toMatchObject({ active: false, inactiveReason: "expired" });
+    await clock.advance(30 * 60_000);
+    await expect.poll(() => lines.join("")).toContain("its last secret has expired");
   });
 });
 
