@@ -14,7 +14,7 @@ import { loadSettings, putInForce } from "./in-force.ts";
 import type { InForce, SettingsOptions } from "./in-force.ts";
 import { createInbox } from "./inbox/accept.ts";
 import { openSqliteJournal } from "./journal/sqlite.ts";
-import type { SqliteJournal } from "./journal/sqlite.ts";
+import type { JournalParts } from "./journal/journal.ts";
 import { createVault } from "./journal/vault.ts";
 import { createAlerts } from "./observability/alerts.ts";
 import type { Alerts } from "./observability/alerts.ts";
@@ -140,7 +140,7 @@ interface Parts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly environment: Environment;
-  readonly store: SqliteJournal;
+  readonly store: JournalParts;
   readonly alerts: Alerts;
   readonly dataDir: string;
 }

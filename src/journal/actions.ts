@@ -11,24 +11,24 @@ import type { Action } from "../domain/action.ts";
 import { actionFrom, marks, text, textOrNull } from "./rows.ts";
 import { assertClaimed, progressed, requeueReviewed } from "./runs.ts";
 import { recordStep } from "./steps.ts";
-import type { Connection, SqlValue } from "./sqlite-driver.ts";
+import { sql } from "./sql.ts";
+import type { Scope, Sql, SqlValue, Transaction } from "./sql.ts";
 import { place } from "./vault.ts";
-import type { Transaction } from "./writer.ts";
 
-export const actionsOf = (db: Connection, run: string): Action[] =>
-  db
-    .all("SELECT * FROM actions WHERE run = ? ORDER BY position", run)
-    .map((row) => actionFrom(row, db.vault));
-
-export function actionById(db: Connection, id: string): Action | null {
-  const row = db.get("SELECT * FROM actions WHERE id = ?", id);
-  return row ? actionFrom(row, db.vault) : null;
+export function* actionsOf({ vault }: Pick<Scope, "vault">, run: string): Sql<Action[]> {
+  const rows = yield* sql.all("SELECT * FROM actions WHERE run = ? ORDER BY position", run);
+  return rows.map((row) => actionFrom(row, vault));
 }
 
-export function recordPlan(tx: Transaction, claim: ClaimKey, { step, actions }: PlanRecord): void {
-  recordStep(tx, claim, step);
-  actions.forEach((action, position) => {
-    tx.db.run(
+export function* actionById({ vault }: Pick<Scope, "vault">, id: string): Sql<Action | null> {
+  const row = yield* sql.get("SELECT * FROM actions WHERE id = ?", id);
+  return row ? actionFrom(row, vault) : null;
+}
+
+export function* recordPlan(tx: Transaction, claim: ClaimKey, { step, actions }: PlanRecord): Sql<void> {
+  yield* recordStep(tx, claim, step);
+  for (const [position, action] of actions.entries()) {
+    yield* sql.run(
       `INSERT INTO actions (id, run, position, agent, name, kind, subject, key, status, input, hash, needs, reason,
          created_at, updated_at)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -41,7 +41,7 @@ export function recordPlan(tx: Transaction, claim: ClaimKey, { step, actions }: 
       action.subject,
       action.key,
       action.status,
-      tx.db.vault.sealText(JSON.stringify(action.input), place.actionInput(action.id)),
+      tx.vault.sealText(JSON.stringify(action.input), place.actionInput(action.id)),
       action.hash,
       JSON.stringify(action.needs),
       action.reason,
@@ -49,19 +49,27 @@ export function recordPlan(tx: Transaction, claim: ClaimKey, { step, actions }: 
       tx.now,
     );
     tx.changed("action", action.id);
-  });
+  }
 }
 
-export function beginAction(tx: Transaction, claim: ClaimKey, id: string, takeOver?: string): BeginResult {
-  assertClaimed(tx, claim);
-  const action = required(tx, id);
-  const used = tx.db.get("SELECT ref, payload_hash FROM keys WHERE scope = 'action' AND key = ?", action.key);
+export function* beginAction(
+  tx: Transaction,
+  claim: ClaimKey,
+  id: string,
+  takeOver?: string,
+): Sql<BeginResult> {
+  yield* assertClaimed(claim);
+  const action = yield* required(tx, id);
+  const used = yield* sql.get(
+    "SELECT ref, payload_hash FROM keys WHERE scope = 'action' AND key = ?",
+    action.key,
+  );
   const holder = used ? text(used, "ref") : null;
   if (used && holder !== id && holder !== takeOver) {
     const samePayload = textOrNull(used, "payload_hash") === action.hash;
-    return { go: false, samePayload, holder: required(tx, text(used, "ref")) };
+    return { go: false, samePayload, holder: yield* required(tx, text(used, "ref")) };
   }
-  tx.db.run(
+  yield* sql.run(
     `INSERT INTO keys (scope, key, ref, payload_hash, created_at) VALUES ('action', ?, ?, ?, ?)
      ON CONFLICT (scope, key) DO UPDATE SET ref = excluded.ref, payload_hash = excluded.payload_hash`,
     action.key,
@@ -69,14 +77,14 @@ export function beginAction(tx: Transaction, claim: ClaimKey, id: string, takeOv
     action.hash,
     tx.now,
   );
-  move(tx, id, "executing", "attempts = attempts + 1, intent_at = ?", tx.now);
+  yield* move(tx, id, "executing", "attempts = attempts + 1, intent_at = ?", tx.now);
   return { go: true };
 }
 
-export function endAction(tx: Transaction, claim: ClaimKey, id: string, outcome: ActionOutcome): void {
-  assertClaimed(tx, claim);
+export function* endAction(tx: Transaction, claim: ClaimKey, id: string, outcome: ActionOutcome): Sql<void> {
+  yield* assertClaimed(claim);
   const ref = outcome.ref === undefined ? null : JSON.stringify(outcome.ref);
-  move(
+  yield* move(
     tx,
     id,
     outcome.status,
@@ -85,22 +93,26 @@ export function endAction(tx: Transaction, claim: ClaimKey, id: string, outcome:
     outcome.reason ?? null,
     outcome.dryRun === true ? 1 : 0,
   );
-  progressed(tx, claim.run);
+  yield* progressed(claim.run);
   const withoutEffect = outcome.status === "planned" || outcome.status === "failed";
   if (withoutEffect)
-    tx.db.run("DELETE FROM keys WHERE scope = 'action' AND ref = ? AND key = ?", id, required(tx, id).key);
+    yield* sql.run(
+      "DELETE FROM keys WHERE scope = 'action' AND ref = ? AND key = ?",
+      id,
+      (yield* required(tx, id)).key,
+    );
 }
 
-export function approve(
+export function* approve(
   tx: Transaction,
   id: string,
   hash: string,
   edited: JsonObject | null,
   by: string,
-): string {
-  const action = required(tx, id);
+): Sql<Decided> {
+  const action = yield* required(tx, id);
   assertHeld(action);
-  assertAlive(tx, action.run);
+  yield* assertAlive(action.run);
   if (action.hash !== hash) {
     throw new Conflict(
       "stale_hash",
@@ -108,39 +120,50 @@ export function approve(
     );
   }
   const input = edited ?? action.input;
-  move(
+  yield* move(
     tx,
     id,
     "planned",
     "input = ?, hash = ?, decided_by = ?, decided_at = ?, reason = NULL, attempts = 0, intent_at = NULL",
-    tx.db.vault.sealText(JSON.stringify(input), place.actionInput(id)),
+    tx.vault.sealText(JSON.stringify(input), place.actionInput(id)),
     hashJson({ kind: action.kind, input }),
     by,
     tx.now,
   );
-  requeueReviewed(tx, action.run);
-  return action.run;
+  yield* requeueReviewed(tx, action.run);
+  return yield* decided(action.run);
 }
 
-export function reject(tx: Transaction, id: string, reason: string, by: string): string {
-  const action = required(tx, id);
+export function* reject(tx: Transaction, id: string, reason: string, by: string): Sql<Decided> {
+  const action = yield* required(tx, id);
   assertHeld(action);
-  move(tx, id, "rejected", "reason = ?, decided_by = ?, decided_at = ?", reason, by, tx.now);
-  skipDependents(tx, action);
-  const held = tx.db.get(
+  yield* move(tx, id, "rejected", "reason = ?, decided_by = ?, decided_at = ?", reason, by, tx.now);
+  yield* skipDependents(tx, action);
+  const held = yield* sql.get(
     "SELECT 1 FROM actions WHERE run = ? AND status IN ('awaiting_review', 'uncertain')",
     action.run,
   );
-  if (!held) requeueReviewed(tx, action.run);
-  return action.run;
+  if (!held) yield* requeueReviewed(tx, action.run);
+  return yield* decided(action.run);
 }
 
-function skipDependents(tx: Transaction, gone: Action): void {
-  for (const action of actionsOf(tx.db, gone.run)) {
+interface Decided {
+  readonly run: string;
+  /** It goes on: nothing else is held. */
+  readonly queued: boolean;
+}
+
+function* decided(run: string): Sql<Decided> {
+  const queued = yield* sql.get("SELECT 1 FROM runs WHERE id = ? AND status = 'queued'", run);
+  return { run, queued: queued !== undefined };
+}
+
+function* skipDependents(tx: Transaction, gone: Action): Sql<void> {
+  for (const action of yield* actionsOf(tx, gone.run)) {
     const open = action.status === "planned" || action.status === "awaiting_review";
     if (!open || !action.needs.includes(gone.name)) continue;
-    move(tx, action.id, "skipped", "reason = ?", `it needs ${gone.name}, which was not done`);
-    skipDependents(tx, action);
+    yield* move(tx, action.id, "skipped", "reason = ?", `it needs ${gone.name}, which was not done`);
+    yield* skipDependents(tx, action);
   }
 }
 
@@ -152,22 +175,22 @@ function assertHeld(action: Action): void {
   );
 }
 
-function assertAlive(tx: Transaction, run: string): void {
-  const row = tx.db.get("SELECT status FROM runs WHERE id = ?", run);
+function* assertAlive(run: string): Sql<void> {
+  const row = yield* sql.get("SELECT status FROM runs WHERE id = ?", run);
   const status = row ? (text(row, "status") as RunStatus) : "dead";
   if (isFinal(status)) throw new Conflict("wrong_state", `run ${run} is ${status}: replay it instead`);
 }
 
-function required(tx: Transaction, id: string): Action {
-  const action = actionById(tx.db, id);
+function* required(tx: Transaction, id: string): Sql<Action> {
+  const action = yield* actionById(tx, id);
   if (!action) throw new Conflict("not_found", `there is no action ${id}`);
   return action;
 }
 
 /** The one place that changes an action's status: only along the legal transitions. */
-function move(tx: Transaction, id: string, to: ActionStatus, set: string, ...values: SqlValue[]): void {
+function* move(tx: Transaction, id: string, to: ActionStatus, set: string, ...values: SqlValue[]): Sql<void> {
   const from = actionStatesBefore(to);
-  const moved = tx.db.run(
+  const moved = yield* sql.run(
     `UPDATE actions SET status = ?, updated_at = ?, ${set} WHERE id = ? AND status IN (${marks(from)})`,
     to,
     tx.now,

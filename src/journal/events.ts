@@ -7,39 +7,42 @@ import { expansionAgent } from "../domain/run.ts";
 import { insertRuns, nextGeneration } from "./runs.ts";
 import { putState } from "./state.ts";
 import { integer, integerOrNull, text } from "./rows.ts";
+import { sql } from "./sql.ts";
+import type { Sql, Transaction } from "./sql.ts";
 import { place } from "./vault.ts";
-import type { Transaction } from "./writer.ts";
 
 /** Rises to at least 400 days of keys: they are never erased with the content. */
 const eventScope = (source: string): string => `event:${source}`;
 const keyHash = (key: string): string => sha256(key).slice(0, 40);
 
-export function accept(tx: Transaction, request: AcceptRequest): AcceptedItem[] {
+export function* accept(tx: Transaction, request: AcceptRequest): Sql<AcceptedItem[]> {
   const { cursor, delivery } = request;
-  if (cursor && !putState(tx, "cursor", cursor.key, cursor.value, cursor.expected)) {
+  if (cursor && !(yield* putState(tx, "cursor", cursor.key, cursor.value, cursor.expected))) {
     throw new JournalUnavailable(`the cursor of ${cursor.key} was moved by someone else`);
   }
   const announced = new Set<string>();
-  return request.items.map((given) => {
+  const answers: AcceptedItem[] = [];
+  for (const given of request.items) {
     const item = withoutRepeatedReading(given, announced);
     const keys = [...new Set(item.dedupeKeys)].map(keyHash);
-    const known = takeKeys(tx, item.event, keys);
+    const known = yield* takeKeys(tx, item.event, keys);
     const accepted: AcceptedItem =
       known === null
-        ? { event: item.event.id, duplicate: false, runs: store(tx, item) }
-        : { event: known, duplicate: true, runs: tryAgain(tx, known, item) };
+        ? { event: item.event.id, duplicate: false, runs: yield* store(tx, item) }
+        : { event: known, duplicate: true, runs: yield* tryAgain(tx, known, item) };
     if (accepted.runs.length > 0) announced.add(announcementOf(item));
     const isNews = !accepted.duplicate || accepted.runs.length > 0;
     if (delivery && (isNews || request.newsOnly !== true)) {
-      insertDelivery(tx, {
+      yield* insertDelivery(tx, {
         ...delivery,
         event: accepted.event,
         result: accepted.duplicate ? "duplicate" : "accepted",
         reason: null,
       });
     }
-    return accepted;
-  });
+    answers.push(accepted);
+  }
+  return answers;
 }
 
 const announcementOf = ({ event }: Acceptance): string => `${event.source} ${event.type}`;
@@ -50,19 +53,19 @@ function withoutRepeatedReading(item: Acceptance, announced: ReadonlySet<string>
   return { ...item, runs: item.runs.filter((run) => run.agent !== expansionAgent) };
 }
 
-export function keepMalformed(
+export function* keepMalformed(
   tx: Transaction,
   delivery: Omit<Delivery, "event" | "result">,
   body: Uint8Array,
-): void {
-  insertDelivery(tx, { ...delivery, event: null, result: "malformed" }, body);
+): Sql<void> {
+  yield* insertDelivery(tx, { ...delivery, event: null, result: "malformed" }, body);
 }
 
 /** Makes the keys the event's own. When one of them has an event already, none is taken, and that event is returned. */
-function takeKeys(tx: Transaction, event: Acceptance["event"], keys: readonly string[]): string | null {
+function* takeKeys(tx: Transaction, event: Acceptance["event"], keys: readonly string[]): Sql<string | null> {
   const scope = eventScope(event.source);
   for (const [index, key] of keys.entries()) {
-    const taken = tx.db.run(
+    const taken = yield* sql.run(
       `INSERT INTO keys (scope, key, ref, payload_hash, created_at) VALUES (?, ?, ?, NULL, ?)
        ON CONFLICT DO NOTHING`,
       scope,
@@ -72,8 +75,8 @@ function takeKeys(tx: Transaction, event: Acceptance["event"], keys: readonly st
     );
     if (taken === 1) continue;
     for (const own of keys.slice(0, index))
-      tx.db.run("DELETE FROM keys WHERE scope = ? AND key = ?", scope, own);
-    const first = tx.db.get("SELECT ref FROM keys WHERE scope = ? AND key = ?", scope, key);
+      yield* sql.run("DELETE FROM keys WHERE scope = ? AND key = ?", scope, own);
+    const first = yield* sql.get("SELECT ref FROM keys WHERE scope = ? AND key = ?", scope, key);
     if (!first) throw new Error(`a dedupe key of ${event.id} is neither free nor taken`);
     return text(first, "ref");
   }
@@ -88,25 +91,25 @@ const mostGenerations = 5;
  * right. It never completed when the newest run of each of its agents is dead, or when it has no run because a route's
  * expression failed on it. Starts those of the copy's runs that take their place; with the same action keys.
  */
-function tryAgain(tx: Transaction, known: string, { event, runs }: Acceptance): string[] {
-  const stored = tx.db.get(
+function* tryAgain(tx: Transaction, known: string, { event, runs }: Acceptance): Sql<string[]> {
+  const stored = yield* sql.get(
     "SELECT received_at, occurred_at, faults FROM events WHERE id = ? AND body IS NOT NULL",
     known,
   );
   if (!stored || runs.length === 0) return [];
-  const latest = tx.db.all(
+  const latest = yield* sql.all(
     `SELECT agent, status FROM runs r WHERE event = ? AND generation =
        (SELECT max(generation) FROM runs o WHERE o.event = r.event AND o.agent = r.agent)`,
     known,
   );
   const failedRouting = latest.length === 0 && text(stored, "faults") !== "[]";
   const allDead = latest.length > 0 && latest.every((run) => text(run, "status") === "dead");
-  const generation = nextGeneration(tx.db, known);
+  const generation = yield* nextGeneration(known);
   if (!(failedRouting || allDead) || generation >= mostGenerations) return [];
   const agents = new Set(latest.map((run) => text(run, "agent")));
   const again = failedRouting ? runs : runs.filter((run) => agents.has(run.agent));
   if (again.length === 0) return [];
-  tx.db.run(
+  yield* sql.run(
     "UPDATE events SET status = ?, faults = ? WHERE id = ?",
     event.status,
     JSON.stringify(event.faults),
@@ -114,11 +117,11 @@ function tryAgain(tx: Transaction, known: string, { event, runs }: Acceptance): 
   );
   tx.changed("event", known);
   const orderAt = integerOrNull(stored, "occurred_at") ?? integer(stored, "received_at");
-  return insertRuns(tx, known, orderAt, generation, again);
+  return yield* insertRuns(tx, known, orderAt, generation, again);
 }
 
-function store(tx: Transaction, { event, runs }: Acceptance): string[] {
-  tx.db.run(
+function* store(tx: Transaction, { event, runs }: Acceptance): Sql<string[]> {
+  yield* sql.run(
     `INSERT INTO events (id, source, type, provider_id, received_at, occurred_at, status, body_hash, headers, faults, body)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     event.id,
@@ -129,16 +132,16 @@ function store(tx: Transaction, { event, runs }: Acceptance): string[] {
     event.occurredAt,
     event.status,
     event.bodyHash ?? sha256(event.body),
-    tx.db.vault.sealText(JSON.stringify(event.headers), place.eventHeaders(event.id)),
+    tx.vault.sealText(JSON.stringify(event.headers), place.eventHeaders(event.id)),
     JSON.stringify(event.faults),
-    tx.db.vault.sealBytes(event.body, place.eventBody(event.id)),
+    tx.vault.sealBytes(event.body, place.eventBody(event.id)),
   );
   tx.changed("event", event.id);
-  return insertRuns(tx, event.id, event.occurredAt ?? event.receivedAt, 0, runs);
+  return yield* insertRuns(tx, event.id, event.occurredAt ?? event.receivedAt, 0, runs);
 }
 
-function insertDelivery(tx: Transaction, delivery: Delivery, body: Uint8Array | null = null): void {
-  tx.db.run(
+function* insertDelivery(tx: Transaction, delivery: Delivery, body: Uint8Array | null = null): Sql<void> {
+  yield* sql.run(
     `INSERT INTO deliveries (id, source, event, result, received_at, remote_address, secret_index, reason, body)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     delivery.id,
@@ -149,6 +152,6 @@ function insertDelivery(tx: Transaction, delivery: Delivery, body: Uint8Array | 
     delivery.remoteAddress,
     delivery.secretIndex,
     delivery.reason,
-    body && tx.db.vault.sealBytes(body, place.deliveryBody(delivery.id)),
+    body && tx.vault.sealBytes(body, place.deliveryBody(delivery.id)),
   );
 }

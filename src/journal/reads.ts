@@ -1,6 +1,5 @@
 /** What the dashboard and the CLI read. Lists are newest first; ids sort by time, so the last id is the cursor. */
 import { actionStatuses } from "../domain/action.ts";
-import type { Action } from "../domain/action.ts";
 import type { EventStatus } from "../domain/event.ts";
 import type {
   Backlog,
@@ -12,8 +11,8 @@ import type {
   SourceActivity,
 } from "../domain/ports.ts";
 import { openStatuses, runStatuses } from "../domain/run.ts";
-import type { DecidedBy, Run, RunStatus } from "../domain/run.ts";
-import type { Clock } from "../resilience/clock.ts";
+import type { DecidedBy, RunStatus } from "../domain/run.ts";
+import type { Database } from "./journal.ts";
 import { actionById, actionsOf } from "./actions.ts";
 import {
   actionFrom,
@@ -28,7 +27,8 @@ import {
   text,
 } from "./rows.ts";
 import { stepsOf } from "./steps.ts";
-import type { Connection, Row, SqlValue } from "./sqlite-driver.ts";
+import { sql } from "./sql.ts";
+import type { Row, Scope, Sql, SqlValue } from "./sql.ts";
 
 /** A list's conditions by query field. They are constants of this file; values are bound. */
 interface Filter {
@@ -77,7 +77,7 @@ const lists = {
   },
 } satisfies Record<string, Filter>;
 
-function page(db: Connection, list: Filter, query: ListQuery): Page<Row> {
+function* page(list: Filter, query: ListQuery): Sql<Page<Row>> {
   const conditions: string[] = [];
   const values: SqlValue[] = [];
   const where = (condition: string, value: SqlValue | undefined) => {
@@ -91,7 +91,7 @@ function page(db: Connection, list: Filter, query: ListQuery): Page<Row> {
   for (const [field, condition] of Object.entries(list.equals)) {
     where(condition, query[field as keyof Filter["equals"]]);
   }
-  const rows = db.all(
+  const rows = yield* sql.all(
     `SELECT ${list.columns} FROM ${list.table} ${conditions.length > 0 ? `WHERE ${conditions.join(" AND ")}` : ""}
      ORDER BY id DESC LIMIT ?`,
     ...values,
@@ -102,27 +102,30 @@ function page(db: Connection, list: Filter, query: ListQuery): Page<Row> {
   return { items, next: rows.length > query.limit && last ? text(last, "id") : null };
 }
 
-const mapped = <T>(rows: Page<Row>, map: (row: Row) => T): Page<T> => ({
-  items: rows.items.map(map),
-  next: rows.next,
-});
+function* mapped<T>(rows: Sql<Page<Row>>, map: (row: Row) => T): Sql<Page<T>> {
+  const { items, next } = yield* rows;
+  return { items: items.map(map), next };
+}
 
-function counts<K extends string>(
-  db: Connection,
-  sql: string,
+function* counts<K extends string>(
+  statement: string,
   names: readonly K[],
   values: readonly SqlValue[] = [],
-): Record<K, number> {
-  const found = new Map(db.all(sql, ...values).map((row) => [text(row, "name"), integer(row, "n")]));
+): Sql<Record<K, number>> {
+  const rows = yield* sql.all(statement, ...values);
+  const found = new Map(rows.map((row) => [text(row, "name"), integer(row, "n")]));
   return Object.fromEntries(names.map((name) => [name, found.get(name) ?? 0])) as Record<K, number>;
 }
 
-function withRuns(db: Connection, rows: readonly Row[]): EventSummary[] {
+function* eventsPage({ vault }: Scope, query: ListQuery): Sql<Page<EventSummary>> {
+  const { items: rows, next } = yield* page(lists.events, query);
   const ids = rows.map((row) => text(row, "id"));
   const runs =
-    ids.length > 0 ? db.all(`SELECT * FROM runs WHERE event IN (${marks(ids)}) ORDER BY id`, ...ids) : [];
-  return rows.map((row) => ({
-    ...eventFrom(row, db.vault),
+    ids.length > 0
+      ? yield* sql.all(`SELECT * FROM runs WHERE event IN (${marks(ids)}) ORDER BY id`, ...ids)
+      : [];
+  const items = rows.map((row) => ({
+    ...eventFrom(row, vault),
     runs: runs
       .filter((run) => text(run, "event") === text(row, "id"))
       .map((run) => ({
@@ -131,104 +134,103 @@ function withRuns(db: Connection, rows: readonly Row[]): EventSummary[] {
         status: text(run, "status") as RunStatus,
       })),
   }));
+  return { items, next };
 }
 
-function oldestDueAt(db: Connection, now: number): number | null {
-  const oldest = db.get(
+function* eventById({ vault }: Scope, id: string): Sql<Awaited<ReturnType<Reads["event"]>>> {
+  const row = yield* sql.get("SELECT * FROM events WHERE id = ?", id);
+  if (!row) return null;
+  const deliveries = yield* sql.all("SELECT * FROM deliveries WHERE event = ? ORDER BY rowid", id);
+  const runs = yield* sql.all("SELECT * FROM runs WHERE event = ? ORDER BY id", id);
+  return {
+    ...eventFrom(row, vault),
+    body: bodyFrom(row, vault),
+    deliveries: deliveries.map(deliveryFrom),
+    runs: runs.map(runFrom),
+  };
+}
+
+function* runById(scope: Scope, id: string): Sql<Awaited<ReturnType<Reads["run"]>>> {
+  const row = yield* sql.get("SELECT * FROM runs WHERE id = ?", id);
+  if (!row) return null;
+  return { run: runFrom(row), steps: yield* stepsOf(scope, id), actions: yield* actionsOf(scope, id) };
+}
+
+function* oldestDueAt(now: number): Sql<number | null> {
+  const oldest = yield* sql.get(
     "SELECT min(due_at) AS at FROM runs WHERE due_at <= ? AND status IN ('queued', 'waiting')",
     now,
   );
   return oldest ? integerOrNull(oldest, "at") : null;
 }
 
-function backlog(db: Connection, now: number): Backlog {
+function* backlog(now: number): Sql<Backlog> {
   const among = [...openStatuses, "dead"] as const;
-  const { dead, ...runs } = counts(
-    db,
+  const { dead, ...runs } = yield* counts(
     `SELECT status AS name, count(*) AS n FROM runs WHERE status IN (${marks(among)}) GROUP BY status`,
     among,
     among,
   );
-  const reviews = db.get("SELECT count(*) AS n FROM actions WHERE status = 'awaiting_review'");
-  return { runs, dead, reviews: reviews ? integer(reviews, "n") : 0, oldestDueAt: oldestDueAt(db, now) };
+  const reviews = yield* sql.get("SELECT count(*) AS n FROM actions WHERE status = 'awaiting_review'");
+  return { runs, dead, reviews: reviews ? integer(reviews, "n") : 0, oldestDueAt: yield* oldestDueAt(now) };
 }
 
-function overview(db: Connection, now: number): Overview {
+function* overview(now: number): Sql<Overview> {
   return {
-    events: counts<EventStatus>(db, "SELECT status AS name, count(*) AS n FROM events GROUP BY status", [
+    events: yield* counts<EventStatus>("SELECT status AS name, count(*) AS n FROM events GROUP BY status", [
       "routed",
       "unrouted",
       "inactive",
     ]),
-    runs: counts(db, "SELECT status AS name, count(*) AS n FROM runs GROUP BY status", runStatuses),
-    actions: counts(db, "SELECT status AS name, count(*) AS n FROM actions GROUP BY status", actionStatuses),
-    decided: counts<DecidedBy>(
-      db,
+    runs: yield* counts("SELECT status AS name, count(*) AS n FROM runs GROUP BY status", runStatuses),
+    actions: yield* counts(
+      "SELECT status AS name, count(*) AS n FROM actions GROUP BY status",
+      actionStatuses,
+    ),
+    decided: yield* counts<DecidedBy>(
       "SELECT decided_by AS name, count(*) AS n FROM runs WHERE decided_by IS NOT NULL GROUP BY decided_by",
       ["model", "rules"],
     ),
-    oldestDueAt: oldestDueAt(db, now),
+    oldestDueAt: yield* oldestDueAt(now),
   };
 }
 
-function sourceActivity(db: Connection): SourceActivity[] {
+function* sourceActivity(): Sql<SourceActivity[]> {
   // SQLite takes the other columns from the row that max() was found in.
+  const signed = yield* sql.all(
+    `SELECT source, secret_index, max(received_at) AS at FROM deliveries
+     WHERE secret_index IS NOT NULL GROUP BY source`,
+  );
   const secrets = new Map(
-    db
-      .all(
-        `SELECT source, secret_index, max(received_at) AS at FROM deliveries
-         WHERE secret_index IS NOT NULL GROUP BY source`,
-      )
-      .map((row) => [text(row, "source"), { index: integer(row, "secret_index"), at: integer(row, "at") }]),
+    signed.map((row) => [
+      text(row, "source"),
+      { index: integer(row, "secret_index"), at: integer(row, "at") },
+    ]),
   );
-  return (
-    db
-      // Ids sort by time; the index on them is all that is read.
-      .all(
-        `SELECT source, n, (SELECT received_at FROM events WHERE id = newest) AS last
-       FROM (SELECT source, count(*) AS n, max(id) AS newest FROM events GROUP BY source) ORDER BY source`,
-      )
-      .map((row) => ({
-        source: text(row, "source"),
-        events: integer(row, "n"),
-        lastEventAt: integerOrNull(row, "last"),
-        lastSecret: secrets.get(text(row, "source")) ?? null,
-      }))
+  // Ids sort by time; the index on them is all that is read.
+  const rows = yield* sql.all(
+    `SELECT source, n, (SELECT received_at FROM events WHERE id = newest) AS last
+     FROM (SELECT source, count(*) AS n, max(id) AS newest FROM events GROUP BY source) ORDER BY source`,
   );
+  return rows.map((row) => ({
+    source: text(row, "source"),
+    events: integer(row, "n"),
+    lastEventAt: integerOrNull(row, "last"),
+    lastSecret: secrets.get(text(row, "source")) ?? null,
+  }));
 }
 
-/** `connection` is asked for each time: the writer may have had to open it again. */
-export function createReads(connection: () => Connection, clock: Clock): Reads {
+export function createReads({ read }: { read: Database["read"] }): Reads {
   return {
-    events: async (query) => {
-      const db = connection();
-      const rows = page(db, lists.events, query);
-      return { items: withRuns(db, rows.items), next: rows.next };
-    },
-    event: async (id) => {
-      const db = connection();
-      const row = db.get("SELECT * FROM events WHERE id = ?", id);
-      if (!row) return null;
-      return {
-        ...eventFrom(row, db.vault),
-        body: bodyFrom(row, db.vault),
-        deliveries: db.all("SELECT * FROM deliveries WHERE event = ? ORDER BY rowid", id).map(deliveryFrom),
-        runs: db.all("SELECT * FROM runs WHERE event = ? ORDER BY id", id).map(runFrom),
-      };
-    },
-    runs: async (query): Promise<Page<Run>> => mapped(page(connection(), lists.runs, query), runFrom),
-    run: async (id) => {
-      const db = connection();
-      const row = db.get("SELECT * FROM runs WHERE id = ?", id);
-      return row ? { run: runFrom(row), steps: stepsOf(db, id), actions: actionsOf(db, id) } : null;
-    },
-    actions: async (query): Promise<Page<Action>> => {
-      const db = connection();
-      return mapped(page(db, lists.actions, query), (row) => actionFrom(row, db.vault));
-    },
-    action: async (id) => actionById(connection(), id),
-    overview: async () => overview(connection(), clock.now()),
-    backlog: async () => backlog(connection(), clock.now()),
-    sourceActivity: async () => sourceActivity(connection()),
+    events: (query) => read((scope) => eventsPage(scope, query)),
+    event: (id) => read((scope) => eventById(scope, id)),
+    runs: (query) => read(() => mapped(page(lists.runs, query), runFrom)),
+    run: (id) => read((scope) => runById(scope, id)),
+    actions: (query) =>
+      read(({ vault }) => mapped(page(lists.actions, query), (row) => actionFrom(row, vault))),
+    action: (id) => read((scope) => actionById(scope, id)),
+    overview: () => read(({ now }) => overview(now)),
+    backlog: () => read(({ now }) => backlog(now)),
+    sourceActivity: () => read(sourceActivity),
   };
 }

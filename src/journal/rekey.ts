@@ -8,7 +8,8 @@
  */
 import type { Clock } from "../resilience/clock.ts";
 import { text } from "./rows.ts";
-import type { Connection, Row, SqlValue } from "./sqlite-driver.ts";
+import type { Connection } from "./sqlite-driver.ts";
+import type { Row, Sql, SqlValue } from "./sql.ts";
 import { holdFolder, openFile } from "./sqlite-file.ts";
 import { getState, putState } from "./state.ts";
 import { envName, place, sealedBy } from "./vault.ts";
@@ -16,18 +17,22 @@ import type { Vault } from "./vault.ts";
 
 const key = "encryption";
 
-const idsIn = (db: Connection): readonly string[] =>
-  (getState(db, "meta", key)?.value as { keys: string[] } | undefined)?.keys ?? [];
+function* remembered(): Sql<{ ids: readonly string[]; version: number }> {
+  const stored = yield* getState("meta", key);
+  return {
+    ids: (stored?.value as { keys: string[] } | undefined)?.keys ?? [],
+    version: stored?.version ?? 0,
+  };
+}
 
-function remember(db: Connection, ids: readonly string[], now: number): void {
-  const version = getState(db, "meta", key)?.version ?? 0;
-  putState({ db, now, changed: () => {} }, "meta", key, { keys: [...ids] }, version);
+function* remember(vault: Vault, ids: readonly string[], now: number): Sql<void> {
+  const { version } = yield* remembered();
+  yield* putState({ vault, now, changed: () => {} }, "meta", key, { keys: [...ids] }, version);
 }
 
 /** Throws an Error that says which key is missing; notes the current one before anything is sealed with it. */
-export function requireKeys(db: Connection, now: number): void {
-  const known = idsIn(db);
-  const { vault } = db;
+export function* requireKeys(vault: Vault, now: number): Sql<void> {
+  const { ids: known } = yield* remembered();
   const missing = known.filter((id) => !vault.keyIds.includes(id));
   if (missing.length > 0) {
     const ids = missing.join(", ");
@@ -37,7 +42,8 @@ export function requireKeys(db: Connection, now: number): void {
         : `the journal holds content of a key (${ids}) that ${envName} lacks: add it behind the new one, separated by a comma`,
     );
   }
-  if (vault.keyId !== null && !known.includes(vault.keyId)) remember(db, [...known, vault.keyId], now);
+  if (vault.keyId !== null && !known.includes(vault.keyId))
+    yield* remember(vault, [...known, vault.keyId], now);
 }
 
 interface Column {
@@ -74,9 +80,9 @@ export function rekey({ folder, vault, clock }: { folder: string; vault: Vault; 
   try {
     const db = openFile(file, { vault, verify: false });
     try {
-      requireKeys(db, clock.now());
+      db.answer(requireKeys(vault, clock.now()));
       const count = columns.reduce((sum, column) => sum + sealColumn(db, column, keyId), 0);
-      remember(db, [keyId], clock.now());
+      db.answer(remember(vault, [keyId], clock.now()));
       // What was replaced still stands in free pages and in the log until the file is written anew.
       db.exec("VACUUM");
       db.exec("PRAGMA wal_checkpoint(TRUNCATE)");

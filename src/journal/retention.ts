@@ -1,22 +1,22 @@
 /** Retention: content goes, keys and the outline of what happened stay. */
 import { marks, text } from "./rows.ts";
-import type { Transaction } from "./writer.ts";
+import { sql } from "./sql.ts";
+import type { Sql } from "./sql.ts";
 
-export function eraseContent(tx: Transaction, before: number, limit: number): number {
-  const ids = tx.db
-    .all(
-      `SELECT e.id FROM events e WHERE e.received_at < ? AND e.body IS NOT NULL AND NOT EXISTS (
+export function* eraseContent(before: number, limit: number): Sql<number> {
+  const found = yield* sql.all(
+    `SELECT e.id FROM events e WHERE e.received_at < ? AND e.body IS NOT NULL AND NOT EXISTS (
          SELECT 1 FROM runs r WHERE r.event = e.id AND r.status IN ('queued', 'running', 'waiting', 'awaiting_review'))
        LIMIT ?`,
-      before,
-      limit,
-    )
-    .map((row) => text(row, "id"));
+    before,
+    limit,
+  );
+  const ids = found.map((row) => text(row, "id"));
   if (ids.length === 0) return 0;
   const runs = `SELECT id FROM runs WHERE event IN (${marks(ids)})`;
-  tx.db.run(`UPDATE events SET body = NULL, headers = '{}' WHERE id IN (${marks(ids)})`, ...ids);
-  tx.db.run(`UPDATE steps SET output = 'null' WHERE run IN (${runs})`, ...ids);
-  tx.db.run(`UPDATE actions SET input = '{}' WHERE run IN (${runs})`, ...ids);
-  tx.db.run("UPDATE deliveries SET body = NULL WHERE received_at < ? AND body IS NOT NULL", before);
+  yield* sql.run(`UPDATE events SET body = NULL, headers = '{}' WHERE id IN (${marks(ids)})`, ...ids);
+  yield* sql.run(`UPDATE steps SET output = 'null' WHERE run IN (${runs})`, ...ids);
+  yield* sql.run(`UPDATE actions SET input = '{}' WHERE run IN (${runs})`, ...ids);
+  yield* sql.run("UPDATE deliveries SET body = NULL WHERE received_at < ? AND body IS NOT NULL", before);
   return ids.length;
 }

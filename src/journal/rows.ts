@@ -5,7 +5,7 @@ import type { Delivery, DeliveryResult, EventStatus, RoutingFault, StoredEvent }
 import type { Json, JsonObject } from "../domain/json.ts";
 import type { DecidedBy, Mode, Run, RunStatus, WaitingFor } from "../domain/run.ts";
 import type { StepRecord, StepUsage } from "../domain/step.ts";
-import type { Row } from "./sqlite-driver.ts";
+import type { Row } from "./sql.ts";
 import { place } from "./vault.ts";
 import type { Vault } from "./vault.ts";
 

@@ -1,23 +1,23 @@
 /** Runs: started with their event, claimed under a lease and a fence, put down with a verdict. */
 import type { ActionStatus } from "../domain/action.ts";
 import { Conflict, LeaseLost } from "../domain/errors.ts";
-import type { Claim, ClaimKey, NewRun, Verdict } from "../domain/ports.ts";
+import type { Claim, ClaimKey, NewRun, ReplayRequest, Verdict } from "../domain/ports.ts";
 import { isFinal, statesBefore } from "../domain/run.ts";
 import type { DecidedBy, RunStatus, WaitingFor } from "../domain/run.ts";
 import { bodyFrom, eventFrom, integer, integerOrNull, marks, runFrom, text, textOrNull } from "./rows.ts";
-import type { Connection, SqlValue } from "./sqlite-driver.ts";
-import type { Transaction } from "./writer.ts";
+import { sql } from "./sql.ts";
+import type { Sql, SqlValue, Transaction } from "./sql.ts";
 
-export function insertRuns(
+export function* insertRuns(
   tx: Transaction,
   event: string,
   orderAt: number,
   generation: number,
   runs: readonly NewRun[],
-): string[] {
-  return runs.map((run) => {
-    const superseded = run.concurrency?.supersede ? supersede(tx, run, orderAt) : null;
-    tx.db.run(
+): Sql<string[]> {
+  for (const run of runs) {
+    const superseded = run.concurrency?.supersede ? yield* supersede(tx, run, orderAt) : null;
+    yield* sql.run(
       `INSERT INTO runs (id, event, route, agent, generation, mode, status, reason, due_at, concurrency_key,
          concurrency_limit, order_at, config_hash, prompt_hash, created_at, updated_at)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -39,31 +39,31 @@ export function insertRuns(
       tx.now,
     );
     tx.changed("run", run.id);
-    return run.id;
-  });
+  }
+  return runs.map((run) => run.id);
 }
 
 /**
  * Cancels what waits under the same key with an older event. Returns why the new run itself is out of date when a
  * newer event came first: providers promise no order.
  */
-function supersede(tx: Transaction, run: NewRun, orderAt: number): string | null {
+function* supersede(tx: Transaction, run: NewRun, orderAt: number): Sql<string | null> {
   const key = run.concurrency?.key ?? "";
-  const newer = tx.db.get(
+  const newer = yield* sql.get(
     `SELECT id FROM runs WHERE concurrency_key = ? AND agent = ? AND order_at > ? AND status <> 'cancelled'`,
     key,
     run.agent,
     orderAt,
   );
   if (newer) return `superseded: ${text(newer, "id")} is for a newer event`;
-  const older = tx.db.all(
+  const older = yield* sql.all(
     `SELECT id FROM runs WHERE concurrency_key = ? AND agent = ? AND order_at <= ? AND status IN ('queued', 'waiting')`,
     key,
     run.agent,
     orderAt,
   );
   for (const row of older)
-    finish(tx, text(row, "id"), "cancelled", `superseded by ${run.id}, for a newer event`);
+    yield* finish(tx, text(row, "id"), "cancelled", `superseded by ${run.id}, for a newer event`);
   return null;
 }
 
@@ -76,21 +76,25 @@ const claimable = `
     AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.concurrency_key = r.concurrency_key AND o.agent = r.agent
        AND o.status = 'queued' AND o.id < r.id)))`;
 
-export const dueRuns = (db: Connection, now: number, limit: number): string[] =>
-  db
-    .all(`SELECT r.id FROM runs r WHERE ${claimable} ORDER BY r.due_at, r.id LIMIT ?`, now, limit)
-    .map((row) => text(row, "id"));
+export function* dueRuns(now: number, limit: number): Sql<string[]> {
+  const rows = yield* sql.all(
+    `SELECT r.id FROM runs r WHERE ${claimable} ORDER BY r.due_at, r.id LIMIT ?`,
+    now,
+    limit,
+  );
+  return rows.map((row) => text(row, "id"));
+}
 
-export function nextDue(db: Connection, now: number): number | null {
-  const row = db.get("SELECT min(due_at) AS at FROM runs WHERE due_at > ?", now);
+export function* nextDue(now: number): Sql<number | null> {
+  const row = yield* sql.get("SELECT min(due_at) AS at FROM runs WHERE due_at > ?", now);
   return row ? integerOrNull(row, "at") : null;
 }
 
-export function claim(tx: Transaction, id: string, owner: string, leaseMs: number): Claim | null {
-  const before = tx.db.get(`SELECT r.* FROM runs r WHERE r.id = ? AND ${claimable}`, id, tx.now);
+export function* claim(tx: Transaction, id: string, owner: string, leaseMs: number): Sql<Claim | null> {
+  const before = yield* sql.get(`SELECT r.* FROM runs r WHERE r.id = ? AND ${claimable}`, id, tx.now);
   if (!before) return null;
   const crashed = text(before, "status") === "running" ? 1 : 0;
-  tx.db.run(
+  yield* sql.run(
     `UPDATE runs SET status = 'running', lease_owner = ?, due_at = ?, fence = fence + 1, crashes = crashes + ?,
        holds_key = concurrency_key IS NOT NULL, waiting_for = NULL, updated_at = ?
      WHERE id = ?`,
@@ -101,20 +105,20 @@ export function claim(tx: Transaction, id: string, owner: string, leaseMs: numbe
     id,
   );
   tx.changed("run", id);
-  const after = tx.db.get("SELECT * FROM runs WHERE id = ?", id);
-  const event = tx.db.get("SELECT * FROM events WHERE id = ?", text(before, "event"));
+  const after = yield* sql.get("SELECT * FROM runs WHERE id = ?", id);
+  const event = yield* sql.get("SELECT * FROM events WHERE id = ?", text(before, "event"));
   if (!after || !event) throw new Error(`run ${id} or its event vanished while it was claimed`);
   return {
     run: runFrom(after),
-    event: { ...eventFrom(event, tx.db.vault), body: bodyFrom(event, tx.db.vault) },
+    event: { ...eventFrom(event, tx.vault), body: bodyFrom(event, tx.vault) },
     fence: integer(after, "fence"),
     crashes: integer(after, "crashes"),
   };
 }
 
 /** Throws LeaseLost unless the run is still running under this fence. */
-export function assertClaimed(tx: Transaction, key: ClaimKey): void {
-  const row = tx.db.get(
+export function* assertClaimed(key: ClaimKey): Sql<void> {
+  const row = yield* sql.get(
     "SELECT 1 FROM runs WHERE id = ? AND fence = ? AND status = 'running'",
     key.run,
     key.fence,
@@ -123,55 +127,55 @@ export function assertClaimed(tx: Transaction, key: ClaimKey): void {
 }
 
 /** A run that gets on is not what kills its workers: crashes count in a row, without progress in between. */
-export const progressed = (tx: Transaction, run: string): void => {
-  tx.db.run("UPDATE runs SET crashes = 0 WHERE id = ? AND crashes > 0", run);
-};
+export function* progressed(run: string): Sql<void> {
+  yield* sql.run("UPDATE runs SET crashes = 0 WHERE id = ? AND crashes > 0", run);
+}
 
-export function extendLease(tx: Transaction, key: ClaimKey, leaseMs: number): void {
-  assertClaimed(tx, key);
-  tx.db.run("UPDATE runs SET due_at = ? WHERE id = ?", tx.now + leaseMs, key.run);
+export function* extendLease(tx: Transaction, key: ClaimKey, leaseMs: number): Sql<void> {
+  yield* assertClaimed(key);
+  yield* sql.run("UPDATE runs SET due_at = ? WHERE id = ?", tx.now + leaseMs, key.run);
 }
 
 /** The process that held them is gone: their leases end now. */
-export const releaseOrphans = (tx: Transaction): number =>
-  tx.db.run("UPDATE runs SET due_at = ? WHERE status = 'running'", tx.now);
+export function* releaseOrphans(tx: Transaction): Sql<number> {
+  return yield* sql.run("UPDATE runs SET due_at = ? WHERE status = 'running'", tx.now);
+}
 
-export const parkedFor = (db: Connection, service: string): number =>
-  integer(
-    db.get(
-      "SELECT count(*) AS n FROM runs WHERE status = 'waiting' AND json_extract(waiting_for, '$.service') = ?",
-      service,
-    ) ?? { n: 0 },
-    "n",
+export function* parkedFor(service: string): Sql<number> {
+  const row = yield* sql.get(
+    "SELECT count(*) AS n FROM runs WHERE status = 'waiting' AND json_extract(waiting_for, '$.service') = ?",
+    service,
   );
+  return row ? integer(row, "n") : 0;
+}
 
-export function settle(tx: Transaction, key: ClaimKey, verdict: Verdict): DecidedBy | null {
-  assertClaimed(tx, key);
-  putDown(tx, key, verdict);
-  const row = tx.db.get("SELECT decided_by FROM runs WHERE id = ?", key.run);
+export function* settle(tx: Transaction, key: ClaimKey, verdict: Verdict): Sql<DecidedBy | null> {
+  yield* assertClaimed(key);
+  yield* putDown(tx, key, verdict);
+  const row = yield* sql.get("SELECT decided_by FROM runs WHERE id = ?", key.run);
   return row ? (textOrNull(row, "decided_by") as DecidedBy | null) : null;
 }
 
-function putDown(tx: Transaction, key: ClaimKey, verdict: Verdict): void {
+function* putDown(tx: Transaction, key: ClaimKey, verdict: Verdict): Sql<void> {
   switch (verdict.kind) {
     case "done":
-      finish(tx, key.run, "succeeded", verdict.summary, 1);
+      yield* finish(tx, key.run, "succeeded", verdict.summary, 1);
       return;
     case "rejected":
     case "cancelled":
-      finish(tx, key.run, verdict.kind, verdict.reason);
+      yield* finish(tx, key.run, verdict.kind, verdict.reason);
       return;
     case "dead":
-      finish(tx, key.run, "dead", verdict.reason, 1);
+      yield* finish(tx, key.run, "dead", verdict.reason, 1);
       return;
     case "retryAt":
-      wait(tx, key.run, {
+      yield* wait(tx, key.run, {
         kind: "retry",
         reason: verdict.reason,
         until: verdict.at,
         ...serviceOf(verdict.service),
       });
-      tx.db.run(
+      yield* sql.run(
         `UPDATE runs SET attempts = attempts + 1, parked_since = NULL,
            streak_count = CASE WHEN streak_service IS ? THEN streak_count + 1 ELSE 1 END, streak_service = ?
          WHERE id = ?`,
@@ -181,13 +185,13 @@ function putDown(tx: Transaction, key: ClaimKey, verdict: Verdict): void {
       );
       return;
     case "parkUntil":
-      wait(tx, key.run, {
+      yield* wait(tx, key.run, {
         kind: "service",
         reason: verdict.reason,
         service: verdict.service,
         until: verdict.until,
       });
-      tx.db.run(
+      yield* sql.run(
         `UPDATE runs SET attempts = max(0, attempts - ?), parked_since = coalesce(parked_since, ?),
            streak_count = 0, streak_service = NULL WHERE id = ?`,
         verdict.giveBack,
@@ -196,29 +200,36 @@ function putDown(tx: Transaction, key: ClaimKey, verdict: Verdict): void {
       );
       return;
     case "awaitReview":
-      awaitReview(tx, key.run, verdict.reason);
+      yield* awaitReview(tx, key.run, verdict.reason);
   }
 }
 
 const serviceOf = (service: string | null): { service?: string } => (service === null ? {} : { service });
 
-function wait(tx: Transaction, run: string, waitingFor: WaitingFor): void {
-  move(tx, run, "waiting", "due_at = ?, waiting_for = ?", waitingFor.until, JSON.stringify(waitingFor));
+function* wait(tx: Transaction, run: string, waitingFor: WaitingFor): Sql<void> {
+  yield* move(
+    tx,
+    run,
+    "waiting",
+    "due_at = ?, waiting_for = ?",
+    waitingFor.until,
+    JSON.stringify(waitingFor),
+  );
 }
 
 /** Held for a person, unless one approved something while the run was under way: then it goes on at once. */
-function awaitReview(tx: Transaction, run: string, reason: string): void {
-  const ready = tx.db.get(
+function* awaitReview(tx: Transaction, run: string, reason: string): Sql<void> {
+  const ready = yield* sql.get(
     `SELECT 1 FROM actions a WHERE a.run = ? AND a.status = 'planned' AND NOT EXISTS (
        SELECT 1 FROM json_each(a.needs) n JOIN actions d ON d.run = a.run AND d.name = n.value WHERE d.status <> 'done')`,
     run,
   );
   if (ready) {
-    move(tx, run, "queued", "due_at = ?, holds_key = 0, waiting_for = NULL", tx.now);
+    yield* move(tx, run, "queued", "due_at = ?, holds_key = 0, waiting_for = NULL", tx.now);
     return;
   }
   const waitingFor: WaitingFor = { kind: "person", reason, until: null };
-  move(
+  yield* move(
     tx,
     run,
     "awaiting_review",
@@ -228,15 +239,15 @@ function awaitReview(tx: Transaction, run: string, reason: string): void {
 }
 
 /** Puts a reviewed run back to work, when it is not at work already. */
-export function requeueReviewed(tx: Transaction, run: string): void {
-  const row = tx.db.get("SELECT status FROM runs WHERE id = ?", run);
+export function* requeueReviewed(tx: Transaction, run: string): Sql<void> {
+  const row = yield* sql.get("SELECT status FROM runs WHERE id = ?", run);
   if (row && text(row, "status") === "awaiting_review") {
-    move(tx, run, "queued", "due_at = ?, waiting_for = NULL", tx.now);
+    yield* move(tx, run, "queued", "due_at = ?, waiting_for = NULL", tx.now);
   }
 }
 
-export function cancel(tx: Transaction, run: string, reason: string): void {
-  const row = tx.db.get("SELECT status FROM runs WHERE id = ?", run);
+export function* cancel(tx: Transaction, run: string, reason: string): Sql<void> {
+  const row = yield* sql.get("SELECT status FROM runs WHERE id = ?", run);
   if (!row) throw new Conflict("not_found", `there is no run ${run}`);
   const status = text(row, "status") as RunStatus;
   if (status === "running" || isFinal(status)) {
@@ -245,12 +256,12 @@ export function cancel(tx: Transaction, run: string, reason: string): void {
       `run ${run} is ${status}: only queued, waiting and held runs can be cancelled`,
     );
   }
-  finish(tx, run, "cancelled", reason);
+  yield* finish(tx, run, "cancelled", reason);
 }
 
 /** Ends a run: what it had not begun is skipped, what it had begun and not seen the end of is uncertain. */
-function finish(tx: Transaction, run: string, status: RunStatus, reason: string, attempts = 0): void {
-  move(
+function* finish(tx: Transaction, run: string, status: RunStatus, reason: string, attempts = 0): Sql<void> {
+  yield* move(
     tx,
     run,
     status,
@@ -259,8 +270,8 @@ function finish(tx: Transaction, run: string, status: RunStatus, reason: string,
     reason,
     attempts,
   );
-  endActions(tx, run, ["planned", "awaiting_review"], "skipped", `the run ended: ${reason}`);
-  endActions(
+  yield* endActions(tx, run, ["planned", "awaiting_review"], "skipped", `the run ended: ${reason}`);
+  yield* endActions(
     tx,
     run,
     ["executing"],
@@ -269,20 +280,20 @@ function finish(tx: Transaction, run: string, status: RunStatus, reason: string,
   );
 }
 
-function endActions(
+function* endActions(
   tx: Transaction,
   run: string,
   from: readonly ActionStatus[],
   to: ActionStatus,
   reason: string,
-): void {
-  for (const row of tx.db.all(
+): Sql<void> {
+  for (const row of yield* sql.all(
     `SELECT id FROM actions WHERE run = ? AND status IN (${marks(from)})`,
     run,
     ...from,
   )) {
     const id = text(row, "id");
-    tx.db.run(
+    yield* sql.run(
       "UPDATE actions SET status = ?, reason = ?, updated_at = ? WHERE id = ?",
       to,
       reason,
@@ -294,9 +305,9 @@ function endActions(
 }
 
 /** The one place that changes a run's status: only along the legal transitions. */
-function move(tx: Transaction, run: string, to: RunStatus, set: string, ...values: SqlValue[]): void {
+function* move(tx: Transaction, run: string, to: RunStatus, set: string, ...values: SqlValue[]): Sql<void> {
   const from = statesBefore(to);
-  const moved = tx.db.run(
+  const moved = yield* sql.run(
     `UPDATE runs SET status = ?, updated_at = ?, ${set} WHERE id = ? AND status IN (${marks(from)})`,
     to,
     tx.now,
@@ -308,8 +319,13 @@ function move(tx: Transaction, run: string, to: RunStatus, set: string, ...value
   tx.changed("run", run);
 }
 
+export function* replay(tx: Transaction, { event, runs }: ReplayRequest): Sql<string[]> {
+  const row = yield* sql.get("SELECT received_at AS at FROM events WHERE id = ?", event);
+  return yield* insertRuns(tx, event, integer(row ?? {}, "at"), yield* nextGeneration(event), runs);
+}
+
 /** A generation above all earlier ones of the event, so that (event, agent, generation) stays unique. */
-export function nextGeneration(db: Connection, event: string): number {
-  const row = db.get("SELECT max(generation) AS n FROM runs WHERE event = ?", event);
+export function* nextGeneration(event: string): Sql<number> {
+  const row = yield* sql.get("SELECT max(generation) AS n FROM runs WHERE event = ?", event);
   return (row ? (integerOrNull(row, "n") ?? -1) : -1) + 1;
 }

@@ -4,12 +4,10 @@
  * Bind strings, numbers, Buffers and null only: nothing else behaves alike in both.
  */
 import { createRequire } from "node:module";
+import type { Row, Sql, SqlValue, Statement } from "./sql.ts";
 import { createVault } from "./vault.ts";
 import type { Vault } from "./vault.ts";
 import type { DatabaseSyncInstance, StatementSyncInstance } from "@photostructure/sqlite";
-
-export type SqlValue = string | number | null | Uint8Array;
-export type Row = Readonly<Record<string, SqlValue>>;
 
 const require = createRequire(import.meta.url);
 
@@ -50,9 +48,26 @@ export class Connection {
   all(sql: string, ...values: SqlValue[]): Row[] {
     return this.#prepared(sql).all(...values) as Row[];
   }
+  /** Answers every statement of a query at once: nothing runs in between. */
+  answer<T>(query: Sql<T>): T {
+    let step = query.next();
+    while (step.done !== true) step = query.next(this.#answerOne(step.value));
+    return step.value;
+  }
   close(): void {
     this.#statements.clear();
     this.#db.close();
+  }
+
+  #answerOne({ want, text, values }: Statement): number | Row | Row[] | undefined {
+    switch (want) {
+      case "changes":
+        return this.run(text, ...values);
+      case "row":
+        return this.get(text, ...values);
+      case "rows":
+        return this.all(text, ...values);
+    }
   }
 
   #prepared(sql: string): StatementSyncInstance {

@@ -2,42 +2,35 @@
 import type { Json } from "../domain/json.ts";
 import type { StateScope } from "../domain/ports.ts";
 import { integer, text } from "./rows.ts";
-import type { Connection, Row } from "./sqlite-driver.ts";
-import type { Transaction } from "./writer.ts";
+import { sql } from "./sql.ts";
+import type { Row, Sql, Transaction } from "./sql.ts";
 
 const valueFrom = (row: Row) => ({
   value: JSON.parse(text(row, "value")) as Json,
   version: integer(row, "version"),
 });
 
-export function getState(
-  db: Connection,
-  scope: StateScope,
-  key: string,
-): { value: Json; version: number } | null {
-  const row = db.get("SELECT value, version FROM state WHERE scope = ? AND key = ?", scope, key);
+export function* getState(scope: StateScope, key: string): Sql<{ value: Json; version: number } | null> {
+  const row = yield* sql.get("SELECT value, version FROM state WHERE scope = ? AND key = ?", scope, key);
   return row ? valueFrom(row) : null;
 }
 
-export const listState = (
-  db: Connection,
-  scope: StateScope,
-): { key: string; value: Json; version: number }[] =>
-  db
-    .all("SELECT key, value, version FROM state WHERE scope = ? ORDER BY key", scope)
-    .map((row) => ({ key: text(row, "key"), ...valueFrom(row) }));
+export function* listState(scope: StateScope): Sql<{ key: string; value: Json; version: number }[]> {
+  const rows = yield* sql.all("SELECT key, value, version FROM state WHERE scope = ? ORDER BY key", scope);
+  return rows.map((row) => ({ key: text(row, "key"), ...valueFrom(row) }));
+}
 
-export function putState(
+export function* putState(
   tx: Transaction,
   scope: StateScope,
   key: string,
   value: Json,
   expected: number,
-): boolean {
+): Sql<boolean> {
   const json = JSON.stringify(value);
   const written =
     expected === 0
-      ? tx.db.run(
+      ? yield* sql.run(
           `INSERT INTO state (scope, key, value, version, updated_at) VALUES (?, ?, ?, 1, ?)
            ON CONFLICT DO NOTHING`,
           scope,
@@ -45,7 +38,7 @@ export function putState(
           json,
           tx.now,
         )
-      : tx.db.run(
+      : yield* sql.run(
           `UPDATE state SET value = ?, version = version + 1, updated_at = ?
            WHERE scope = ? AND key = ? AND version = ?`,
           json,

@@ -15,16 +15,10 @@ import type { Clock } from "../resilience/clock.ts";
 import { failPoint } from "../resilience/fail-points.ts";
 import { isBroken, isUnavailable } from "./sqlite-driver.ts";
 import type { Connection } from "./sqlite-driver.ts";
-
-/** What a write sees: the connection, the time of its transaction, and where it says what changed. */
-export interface Transaction {
-  readonly db: Connection;
-  readonly now: number;
-  changed(kind: Change["kind"], id: string): void;
-}
+import type { Scope, Sql, Transaction } from "./sql.ts";
 
 interface Pending {
-  readonly work: (transaction: Transaction) => unknown;
+  readonly query: (transaction: Transaction) => Sql<unknown>;
   readonly resolve: (value: never) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -52,20 +46,19 @@ export class Writer {
     this.#db = open(false);
   }
 
-  /** Resolves with what `work` returned once it is on disk. Rejects with what it threw, then nothing of it is stored. */
-  write<T>(work: (transaction: Transaction) => T): Promise<T> {
+  /** Resolves with what `query` ended with once it is on disk. Rejects with what it threw, then nothing of it is stored. */
+  write<T>(query: (transaction: Transaction) => Sql<T>): Promise<T> {
     if (this.#closed) return Promise.reject(new JournalUnavailable("the journal is closed"));
     return new Promise<T>((resolve, reject) => {
-      this.#pending.push({ work, resolve: resolve as Pending["resolve"], reject });
+      this.#pending.push({ query, resolve: resolve as Pending["resolve"], reject });
       this.#schedule();
     });
   }
 
-  /** The connection, for reads; they see every flushed write. */
-  read(): Connection {
-    if (this.#closed) throw new JournalUnavailable("the journal is closed");
-    this.#db ??= this.#reopened();
-    return this.#db;
+  /** Sees every flushed write. */
+  read<T>(query: (scope: Scope) => Sql<T>): T {
+    const db = this.#connection();
+    return db.answer(query({ now: this.#clock.now(), vault: db.vault }));
   }
 
   subscribe(listener: (change: Change) => void): () => void {
@@ -96,6 +89,12 @@ export class Writer {
     });
   }
 
+  #connection(): Connection {
+    if (this.#closed) throw new JournalUnavailable("the journal is closed");
+    this.#db ??= this.#reopened();
+    return this.#db;
+  }
+
   #reopened(): Connection {
     try {
       return this.#open(true);
@@ -113,7 +112,7 @@ export class Writer {
     const changes: Change[] = [];
     const settle: (() => void)[] = [];
     try {
-      const db = this.read();
+      const db = this.#connection();
       db.exec("BEGIN IMMEDIATE");
       for (const pending of batch) settle.push(this.#carryOut(db, pending, changes));
       failPoint("journal.commit");
@@ -133,11 +132,13 @@ export class Writer {
     const own: Change[] = [];
     db.run("SAVEPOINT one");
     try {
-      const value = pending.work({
-        db,
-        now: this.#clock.now(),
-        changed: (kind, id) => own.push({ kind, id }),
-      }) as never;
+      const value = db.answer(
+        pending.query({
+          now: this.#clock.now(),
+          vault: db.vault,
+          changed: (kind, id) => own.push({ kind, id }),
+        }),
+      ) as never;
       failPoint("journal.write");
       db.run("RELEASE one");
       changes.push(...own);

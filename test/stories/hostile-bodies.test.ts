@@ -15,7 +15,7 @@ import { createIngest } from "../../src/http/ingest.ts";
 import type { Ingest } from "../../src/http/ingest.ts";
 import { createInbox } from "../../src/inbox/accept.ts";
 import { openSqliteJournal } from "../../src/journal/sqlite.ts";
-import type { SqliteJournal } from "../../src/journal/sqlite.ts";
+import type { JournalParts } from "../../src/journal/journal.ts";
 import { Connection } from "../../src/journal/sqlite-driver.ts";
 import { silentLog } from "../../src/observability/log.ts";
 import { createMetrics } from "../../src/observability/metrics.ts";
@@ -154,7 +154,7 @@ const cases: Readonly<Record<string, Case>> = {
 };
 
 let folder = "";
-let store: SqliteJournal;
+let store: JournalParts;
 let ingest: Ingest;
 let port = 0;
 

@@ -1,0 +1,76 @@
+/** The ports, from the queries and the database that carries them out. */
+import type { Change, Changes, Journal, Reads, State } from "../domain/ports.ts";
+import { actionsOf, approve, beginAction, endAction, recordPlan, reject } from "./actions.ts";
+import { accept, keepMalformed } from "./events.ts";
+import { createReads } from "./reads.ts";
+import { eraseContent } from "./retention.ts";
+import {
+  cancel,
+  claim,
+  dueRuns,
+  extendLease,
+  nextDue,
+  parkedFor,
+  releaseOrphans,
+  replay,
+  settle,
+} from "./runs.ts";
+import type { Scope, Sql, Transaction } from "./sql.ts";
+import { getState, listState, putState } from "./state.ts";
+import { recordDecision, recordStep, stepsOf } from "./steps.ts";
+
+export interface Database {
+  /** Resolves with what the query ended with once it is durable. Rejects with what it threw; then nothing is stored. */
+  write<T>(query: (tx: Transaction) => Sql<T>): Promise<T>;
+  /** Sees every write that has resolved. */
+  read<T>(query: (scope: Scope) => Sql<T>): Promise<T>;
+  subscribe(listener: (change: Change) => void): () => void;
+  close(): Promise<void>;
+}
+
+export interface JournalParts {
+  readonly journal: Journal;
+  readonly reads: Reads;
+  readonly state: State;
+  readonly changes: Changes;
+}
+
+export const partsOn = (db: Database): JournalParts => ({
+  journal: journalOn(db),
+  reads: createReads(db),
+  state: {
+    get: (scope, key) => db.read(() => getState(scope, key)),
+    list: (scope) => db.read(() => listState(scope)),
+    put: (scope, key, value, expected) => db.write((tx) => putState(tx, scope, key, value, expected)),
+  },
+  changes: { subscribe: (listener) => db.subscribe(listener) },
+});
+
+const journalOn = (db: Database): Journal => ({
+  accept: (request) => db.write((tx) => accept(tx, request)),
+  keepMalformed: (delivery, body) => db.write((tx) => keepMalformed(tx, delivery, body)),
+
+  dueRuns: (limit) => db.read(({ now }) => dueRuns(now, limit)),
+  nextDue: () => db.read(({ now }) => nextDue(now)),
+  claim: (run, owner, leaseMs) => db.write((tx) => claim(tx, run, owner, leaseMs)),
+  extendLease: (key, leaseMs) => db.write((tx) => extendLease(tx, key, leaseMs)),
+  releaseOrphans: () => db.write(releaseOrphans),
+
+  steps: (run) => db.read((scope) => stepsOf(scope, run)),
+  recordStep: (key, step) => db.write((tx) => recordStep(tx, key, step)),
+  recordDecision: (key, step, by, why) => db.write((tx) => recordDecision(tx, key, step, by, why)),
+  recordPlan: (key, plan) => db.write((tx) => recordPlan(tx, key, plan)),
+  actions: (run) => db.read((scope) => actionsOf(scope, run)),
+  beginAction: (key, action, takeOver) => db.write((tx) => beginAction(tx, key, action, takeOver)),
+  endAction: (key, action, outcome) => db.write((tx) => endAction(tx, key, action, outcome)),
+  settle: (key, verdict) => db.write((tx) => settle(tx, key, verdict)),
+  parkedFor: (service) => db.read(() => parkedFor(service)),
+
+  approve: (action, hash, edited, by) => db.write((tx) => approve(tx, action, hash, edited, by)),
+  reject: (action, reason, by) => db.write((tx) => reject(tx, action, reason, by)),
+  cancel: (run, reason) => db.write((tx) => cancel(tx, run, reason)),
+  replay: (request) => db.write((tx) => replay(tx, request)),
+
+  eraseContent: (before, limit) => db.write(() => eraseContent(before, limit)),
+  close: () => db.close(),
+});
