@@ -1,5 +1,5 @@
 /** The ports, from the queries and the database that carries them out. */
-import type { Change, Changes, Journal, Reads, State } from "../domain/ports.ts";
+import type { Changes, Journal, Reads, State } from "../domain/ports.ts";
 import { actionsOf, approve, beginAction, endAction, recordPlan, reject } from "./actions.ts";
 import { accept, keepMalformed } from "./events.ts";
 import { createReads } from "./reads.ts";
@@ -15,18 +15,9 @@ import {
   replay,
   settle,
 } from "./runs.ts";
-import type { Scope, Sql, Transaction } from "./sql.ts";
+import type { Database } from "./sql.ts";
 import { getState, listState, putState } from "./state.ts";
 import { recordDecision, recordStep, stepsOf } from "./steps.ts";
-
-export interface Database {
-  /** Resolves with what the query ended with once it is durable. Rejects with what it threw; then nothing is stored. */
-  write<T>(query: (tx: Transaction) => Sql<T>): Promise<T>;
-  /** Sees every write that has resolved. */
-  read<T>(query: (scope: Scope) => Sql<T>): Promise<T>;
-  subscribe(listener: (change: Change) => void): () => void;
-  close(): Promise<void>;
-}
 
 export interface JournalParts {
   readonly journal: Journal;

@@ -12,7 +12,6 @@ import type {
 } from "../domain/ports.ts";
 import { openStatuses, runStatuses } from "../domain/run.ts";
 import type { DecidedBy, RunStatus } from "../domain/run.ts";
-import type { Database } from "./journal.ts";
 import { actionById, actionsOf } from "./actions.ts";
 import {
   actionFrom,
@@ -28,7 +27,7 @@ import {
 } from "./rows.ts";
 import { stepsOf } from "./steps.ts";
 import { sql } from "./sql.ts";
-import type { Row, Scope, Sql, SqlValue } from "./sql.ts";
+import type { Database, Row, Scope, Sql, SqlValue } from "./sql.ts";
 
 /** A list's conditions by query field. They are constants of this file; values are bound. */
 interface Filter {
@@ -220,7 +219,7 @@ function* sourceActivity(): Sql<SourceActivity[]> {
   }));
 }
 
-export function createReads({ read }: { read: Database["read"] }): Reads {
+export function createReads({ read }: Pick<Database, "read">): Reads {
   return {
     events: (query) => read((scope) => eventsPage(scope, query)),
     event: (id) => read((scope) => eventById(scope, id)),

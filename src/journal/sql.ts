@@ -44,3 +44,12 @@ export interface Scope {
 export interface Transaction extends Scope {
   changed(kind: Change["kind"], id: string): void;
 }
+
+export interface Database {
+  /** Resolves with what the query ended with once it is durable. Rejects with what it threw; then nothing is stored. */
+  write<T>(query: (tx: Transaction) => Sql<T>): Promise<T>;
+  /** Sees every write that has resolved. */
+  read<T>(query: (scope: Scope) => Sql<T>): Promise<T>;
+  subscribe(listener: (change: Change) => void): () => void;
+  close(): Promise<void>;
+}
