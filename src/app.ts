@@ -73,6 +73,9 @@ export interface App {
 const graceMs = 10_000;
 /** Work that has been due for longer than this means that nothing gets done: not ready. */
 const stuckMs = 300_000;
+/** A stuck agent leaves a quarter of the hands to the others. */
+const mostPerAgent = (concurrency: number): number =>
+  Math.max(1, concurrency - Math.max(1, Math.floor(concurrency / 4)));
 const stateCodes = { closed: 0, "half-open": 1, open: 2 } as const;
 
 /** Throws InvalidConfiguration, or an error whose message says what to do. */
@@ -248,7 +251,8 @@ async function startParts(
     },
   );
   watches.start();
-  worker.start(current().settings.loaded.config.worker.concurrency);
+  const { concurrency, perAgent } = current().settings.loaded.config.worker;
+  worker.start({ total: concurrency, perAgent: perAgent ?? mostPerAgent(concurrency) });
   const healer = healGaps({ ...parts, state, inbox, aliveBefore, owner: randomUUID() }, current);
   healing = healer;
   const sweeper = startSweeper({

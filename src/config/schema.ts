@@ -215,6 +215,11 @@ export const Config = z.strictObject({
   worker: z
     .strictObject({
       concurrency: count(1_000).default(8).describe("Runs at the same time per process. Default 8."),
+      perAgent: count(1_000)
+        .optional()
+        .describe(
+          "Of one agent. Default: three quarters, so that a stuck agent leaves hands for the others.",
+        ),
     })
     .prefault({})
     .describe("How much work is done at once."),

@@ -4,6 +4,7 @@ import type { ActionKind, DestinationName } from "./action-kinds.ts";
 import type { Action, ActionRef, ActionStatus } from "./action.ts";
 import type { Delivery, StoredEvent, EventStatus } from "./event.ts";
 import type { Json, JsonObject } from "./json.ts";
+import type { Wake } from "./queue.ts";
 import type { DecidedBy, Mode, openStatuses, Run, RunStatus } from "./run.ts";
 import type { Readers } from "./readers.ts";
 import type { HealedItem, Identified, RawRequest, Source, Verified } from "./source.ts";
@@ -125,8 +126,10 @@ export interface Journal {
   /** Keeps a signed but unreadable request. */
   keepMalformed(delivery: Omit<Delivery, "event" | "result">, body: Uint8Array): Promise<void>;
 
-  /** Ids of runs that could be claimed now, oldest first: due, not leased, their concurrency key free. */
-  dueRuns(limit: number): Promise<string[]>;
+  /** Agents that have due runs. */
+  dueAgents(): Promise<string[]>;
+  /** What could be claimed now, of one agent or of all, oldest first: due, not leased, their concurrency key free. */
+  dueRuns(limit: number, agent?: string): Promise<Wake[]>;
   /** When the next waiting run becomes due, in milliseconds since the epoch; null when none waits. */
   nextDue(): Promise<number | null>;
   /** Takes the lease; null when the run is not due, not free, or its concurrency key is taken. */
@@ -284,16 +287,6 @@ export interface Change {
 }
 export interface Changes {
   subscribe(listener: (change: Change) => void): () => void;
-}
-
-// ── Queue: wake-up and distribution, nothing that could be lost ──────────────────────────────────────────────────
-
-/** Telling a queue twice, losing what it holds, and being given the same run twice are all harmless. */
-export interface Queue {
-  /** Never throws for a queue that is down: the sweeper tells it again. */
-  publish(runs: readonly string[]): void;
-  /** Hands run ids to `handler`, at most `concurrency` at a time, until `stop` resolves (handlers in flight end first). */
-  consume(handler: (run: string) => Promise<void>, concurrency: number): { stop(): Promise<void> };
 }
 
 // ── Destinations ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,13 +1,6 @@
 /** The one transaction that everything received goes through: delivery, event, dedupe keys, route matches, runs. */
-import type {
-  AcceptRequest,
-  Acceptance,
-  AcceptedItem,
-  Inbox,
-  Journal,
-  NewRun,
-  Queue,
-} from "../domain/ports.ts";
+import type { AcceptRequest, Acceptance, AcceptedItem, Inbox, Journal, NewRun } from "../domain/ports.ts";
+import type { Queue } from "../domain/queue.ts";
 import { expansionAgent } from "../domain/run.ts";
 import type { Identified, RawRequest, Source } from "../domain/source.ts";
 import type { Log } from "../observability/log.ts";
@@ -102,8 +95,9 @@ export function createInbox({ journal, queue, table, clock, ids, log }: InboxPar
     failPoint("accept.begin");
     const accepted = await journal.accept(request);
     failPoint("accept.stored");
-    const runs = accepted.flatMap((item) => item.runs);
-    if (runs.length > 0) queue.publish(runs);
+    const started = new Set(accepted.flatMap((item) => item.runs));
+    const runs = request.items.flatMap((item) => item.runs).filter((run) => started.has(run.id));
+    if (runs.length > 0) queue.publish(runs.map((run) => ({ run: run.id, agent: run.agent, number: 0 })));
     failPoint("accept.published");
     return accepted;
   }

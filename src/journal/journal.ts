@@ -7,6 +7,7 @@ import { eraseContent } from "./retention.ts";
 import {
   cancel,
   claim,
+  dueAgents,
   dueRuns,
   extendLease,
   nextDue,
@@ -41,7 +42,8 @@ const journalOn = (db: Database): Journal => ({
   accept: (request) => db.write((tx) => accept(tx, request)),
   keepMalformed: (delivery, body) => db.write((tx) => keepMalformed(tx, delivery, body)),
 
-  dueRuns: (limit) => db.read(({ now }) => dueRuns(now, limit)),
+  dueAgents: () => db.read(({ now }) => dueAgents(now)),
+  dueRuns: (limit, agent) => db.read(({ now }) => dueRuns(now, limit, agent)),
   nextDue: () => db.read(({ now }) => nextDue(now)),
   claim: (run, owner, leaseMs) => db.write((tx) => claim(tx, run, owner, leaseMs)),
   extendLease: (key, leaseMs) => db.write((tx) => extendLease(tx, key, leaseMs)),

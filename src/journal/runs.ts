@@ -2,6 +2,7 @@
 import type { ActionStatus } from "../domain/action.ts";
 import { Conflict, LeaseLost } from "../domain/errors.ts";
 import type { Claim, ClaimKey, NewRun, ReplayRequest, Verdict } from "../domain/ports.ts";
+import type { Wake } from "../domain/queue.ts";
 import { isFinal, statesBefore } from "../domain/run.ts";
 import type { DecidedBy, RunStatus, WaitingFor } from "../domain/run.ts";
 import { bodyFrom, eventFrom, integer, integerOrNull, marks, runFrom, text, textOrNull } from "./rows.ts";
@@ -76,13 +77,32 @@ const claimable = `
     AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.concurrency_key = r.concurrency_key AND o.agent = r.agent
        AND o.status = 'queued' AND o.id < r.id)))`;
 
-export function* dueRuns(now: number, limit: number): Sql<string[]> {
+export function* dueRuns(now: number, limit: number, agent?: string): Sql<Wake[]> {
   const rows = yield* sql.all(
-    `SELECT r.id FROM runs r WHERE ${claimable} ORDER BY r.due_at, r.id LIMIT ?`,
-    now,
-    limit,
+    `SELECT r.id, r.agent, r.fence FROM runs r
+     WHERE ${claimable} ${agent === undefined ? "" : "AND r.agent = ?"} ORDER BY r.due_at, r.id LIMIT ?`,
+    ...(agent === undefined ? [now, limit] : [now, agent, limit]),
   );
-  return rows.map((row) => text(row, "id"));
+  return rows.map((row) => ({
+    run: text(row, "id"),
+    agent: text(row, "agent"),
+    number: integer(row, "fence"),
+  }));
+}
+
+/** Goes from agent to agent through the index: however many runs one of them has waiting, it is one look. */
+export function* dueAgents(now: number): Sql<string[]> {
+  const rows = yield* sql.all(
+    `WITH RECURSIVE named (agent) AS (
+       SELECT min(agent) FROM runs WHERE due_at IS NOT NULL
+       UNION ALL
+       SELECT (SELECT min(r.agent) FROM runs r WHERE r.due_at IS NOT NULL AND r.agent > named.agent)
+       FROM named WHERE named.agent IS NOT NULL)
+     SELECT agent FROM named
+     WHERE EXISTS (SELECT 1 FROM runs r WHERE r.agent = named.agent AND r.due_at <= ?)`,
+    now,
+  );
+  return rows.map((row) => text(row, "agent"));
 }
 
 export function* nextDue(now: number): Sql<number | null> {

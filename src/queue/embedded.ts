@@ -7,7 +7,8 @@
  *
  * What it is told is never trusted to be complete: it always looks into the journal. So nothing can be lost here.
  */
-import type { Journal, Queue } from "../domain/ports.ts";
+import type { Journal } from "../domain/ports.ts";
+import type { Hands, Queue, Wake } from "../domain/queue.ts";
 import type { Log } from "../observability/log.ts";
 import { sleep } from "../resilience/clock.ts";
 import type { Clock } from "../resilience/clock.ts";
@@ -16,22 +17,20 @@ import { failPoint } from "../resilience/fail-points.ts";
 /** Looks at least this often: a run whose concurrency key was freed elsewhere has no due time of its own. */
 const pollMs = 1_000;
 
-export function createEmbeddedQueue(
-  journal: Pick<Journal, "dueRuns" | "nextDue">,
-  clock: Clock,
-  log: Log,
-): Queue {
+type Due = Pick<Journal, "dueAgents" | "dueRuns" | "nextDue">;
+
+export function createEmbeddedQueue(journal: Due, clock: Clock, log: Log): Queue {
   let wake: () => void = () => {};
   return {
     publish: () => wake(),
-    consume(handler, concurrency) {
-      const inFlight = new Map<string, Promise<void>>();
+    consume(handler, hands) {
+      const inFlight = new Map<string, { agent: string; work: Promise<void> }>();
       let timer: { cancel(): void } | null = null;
       let pumping = false;
       let again = false;
       let stopped = false;
 
-      const hand = (run: string) => {
+      const hand = ({ run, agent }: Wake) => {
         failPoint("queue.handed");
         const work = handler(run)
           .catch(async (error: unknown) => {
@@ -43,16 +42,12 @@ export function createEmbeddedQueue(
             inFlight.delete(run);
             wake();
           });
-        inFlight.set(run, work);
+        inFlight.set(run, { agent, work });
       };
 
       const pump = async () => {
         timer?.cancel();
-        const free = concurrency - inFlight.size;
-        if (free > 0) {
-          const due = await journal.dueRuns(free + inFlight.size);
-          for (const run of due.filter((id) => !inFlight.has(id)).slice(0, free)) hand(run);
-        }
+        for (const next of await nextUp(journal, inFlight, hands)) hand(next);
         const next = (await journal.nextDue()) ?? Number.POSITIVE_INFINITY;
         if (!stopped) timer = clock.after(Math.min(Math.max(next - clock.now(), 0), pollMs), () => wake());
       };
@@ -79,9 +74,33 @@ export function createEmbeddedQueue(
         stop: async () => {
           stopped = true;
           timer?.cancel();
-          await Promise.all(inFlight.values());
+          await Promise.all([...inFlight.values()].map(({ work }) => work));
         },
       };
     },
   };
+}
+
+/** As many as hands are free, the agents in turn, and first those that have the fewest under way. */
+async function nextUp(
+  journal: Due,
+  inFlight: ReadonlyMap<string, { readonly agent: string }>,
+  { total, perAgent }: Hands,
+): Promise<Wake[]> {
+  const free = total - inFlight.size;
+  if (free <= 0) return [];
+  const busy = (agent: string) => [...inFlight.values()].filter((one) => one.agent === agent).length;
+  const agents = (await journal.dueAgents()).map((agent) => ({ agent, busy: busy(agent) }));
+  const lines: Wake[][] = [];
+  for (const { agent, busy: mine } of agents.sort((a, b) => a.busy - b.busy)) {
+    const room = Math.min(perAgent - mine, free);
+    if (room <= 0) continue;
+    // What is being claimed just now still looks due.
+    const due = await journal.dueRuns(room + mine, agent);
+    lines.push(due.filter(({ run }) => !inFlight.has(run)).slice(0, room));
+  }
+  const next: Wake[] = [];
+  for (let place = 0; place < free && next.length < free; place += 1)
+    for (const line of lines) next.push(...line.slice(place, place + 1));
+  return next.slice(0, free);
 }

@@ -1,7 +1,8 @@
 /** Replays: new runs of stored events under today's configuration, counted first, with the same once-only actions. */
 import { expansionAgent } from "../domain/run.ts";
 import type { RunStatus } from "../domain/run.ts";
-import type { Journal, ListQuery, NewRun, Queue, Reads } from "../domain/ports.ts";
+import type { Journal, ListQuery, NewRun, Reads } from "../domain/ports.ts";
+import type { Queue, Wake } from "../domain/queue.ts";
 import { failPoint } from "../resilience/fail-points.ts";
 
 export interface ReplayFilter {
@@ -39,7 +40,7 @@ const pageSize = 200;
 /** An empty filter is refused by the caller: replaying everything has to be asked for by a time range. */
 export async function replay(parts: ReplayParts, filter: ReplayFilter, dryRun: boolean): Promise<Replayed> {
   const targets = await targetsOf(parts, filter);
-  const runs: string[] = [];
+  const runs: Wake[] = [];
   let count = 0;
   for (const [id, agents] of targets) {
     const event = await parts.reads.event(id);
@@ -48,11 +49,12 @@ export async function replay(parts: ReplayParts, filter: ReplayFilter, dryRun: b
     count += fresh.length;
     if (dryRun || fresh.length === 0) continue;
     failPoint("replay.begin");
-    runs.push(...(await parts.journal.replay({ event: id, runs: fresh })));
+    await parts.journal.replay({ event: id, runs: fresh });
     failPoint("replay.stored");
+    runs.push(...fresh.map((run) => ({ run: run.id, agent: run.agent, number: 0 })));
   }
   if (runs.length > 0) parts.queue.publish(runs);
-  return { events: targets.size, count, runs };
+  return { events: targets.size, count, runs: runs.map((wake) => wake.run) };
 }
 
 /** Events by id, each with the agents that are to work on it again; null = all that match today. */

@@ -3,7 +3,8 @@ import { actionKinds } from "../domain/action-kinds.ts";
 import { referencesIn } from "../domain/action.ts";
 import { Conflict } from "../domain/errors.ts";
 import type { JsonObject } from "../domain/json.ts";
-import type { Journal, Queue, Reads } from "../domain/ports.ts";
+import type { Journal, Reads } from "../domain/ports.ts";
+import type { Queue } from "../domain/queue.ts";
 import { failPoint } from "../resilience/fail-points.ts";
 
 export interface Review {
@@ -17,14 +18,14 @@ export function createReview(journal: Journal, reads: Reads, queue: Queue): Revi
   return {
     async approve(id, { hash, edited, by }) {
       if (edited) await assertEdit(reads, id, edited);
-      const { run, queued } = await journal.approve(id, hash, edited ?? null, by);
+      const { queued } = await journal.approve(id, hash, edited ?? null, by);
       failPoint("review.decided");
-      if (queued) queue.publish([run]);
+      if (queued) queue.publish([]);
     },
     async reject(id, { reason, by }) {
-      const { run, queued } = await journal.reject(id, reason, by);
+      const { queued } = await journal.reject(id, reason, by);
       failPoint("review.decided");
-      if (queued) queue.publish([run]);
+      if (queued) queue.publish([]);
     },
     async cancelRun(run, reason) {
       await journal.cancel(run, reason);

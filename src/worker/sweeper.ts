@@ -1,6 +1,7 @@
 /** Housekeeping on a timer: tells the queue of runs it may have lost, keeps the gauges true, erases old content. */
 import { openStatuses } from "../domain/run.ts";
-import type { Journal, Queue, Reads, State } from "../domain/ports.ts";
+import type { Journal, Reads, State } from "../domain/ports.ts";
+import type { Queue } from "../domain/queue.ts";
 import type { Log } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Clock } from "../resilience/clock.ts";

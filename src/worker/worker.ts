@@ -9,7 +9,8 @@
  */
 import type { AgentDefinition } from "../domain/agent.ts";
 import { EventFault, JournalUnavailable, LeaseLost, ServiceClosed, ServiceError } from "../domain/errors.ts";
-import type { Claim, ClaimKey, Journal, Queue, ServiceGuard, Verdict } from "../domain/ports.ts";
+import type { Claim, ClaimKey, Journal, ServiceGuard, Verdict } from "../domain/ports.ts";
+import type { Hands, Queue } from "../domain/queue.ts";
 import { expansionAgent, stricterMode } from "../domain/run.ts";
 import type { Mode } from "../domain/run.ts";
 import type { Action } from "../domain/action.ts";
@@ -59,7 +60,7 @@ const planVersion = 1;
 const mostCrashes = 10;
 
 export interface Worker {
-  start(concurrency: number): void;
+  start(hands: Hands): void;
   /** Waits for the runs in hand, at most `graceMs`; then aborts them. They go on where they stopped after a restart. */
   stop(graceMs: number): Promise<void>;
 }
@@ -68,8 +69,8 @@ export function createWorker(parts: WorkerParts): Worker {
   const shutdown = new AbortController();
   let consumer: { stop(): Promise<void> } | null = null;
   return {
-    start: (concurrency) => {
-      consumer = parts.queue.consume((run) => workOn(parts, run, shutdown.signal), concurrency);
+    start: (hands) => {
+      consumer = parts.queue.consume((run) => workOn(parts, run, shutdown.signal), hands);
     },
     stop: async (graceMs) => {
       const timer = parts.clock.after(graceMs, () => shutdown.abort(new LeaseLost("(the worker stops)")));

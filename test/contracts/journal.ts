@@ -140,6 +140,7 @@ export function journalContract(
       await on.journal.recordPlan(key(claim), { step: step(claim, "plan"), actions });
       return { claim, actions };
     };
+    const due = async (agent?: string) => (await on.journal.dueRuns(10, agent)).map((wake) => wake.run);
     const statusOf = async (id: string): Promise<ActionStatus | undefined> =>
       (await on.reads.action(id))?.status;
 
@@ -355,7 +356,7 @@ export function journalContract(
         const { runs } = await accept("a");
         const first = await claimed(runs[0] ?? "");
         await clock.advance(60_000);
-        expect(await on.journal.dueRuns(10)).toEqual(runs);
+        expect(await due()).toEqual(runs);
         const second = await claimed(runs[0] ?? "");
         expect(second.fence).toBe(first.fence + 1);
         expect(second.crashes).toBe(1);
@@ -363,6 +364,24 @@ export function journalContract(
         await expect(settle(first, { kind: "done", summary: "" })).rejects.toThrow(LeaseLost);
         await on.journal.recordStep(key(second), step(second, "gather"));
         expect(await on.journal.steps(runs[0] ?? "")).toHaveLength(1);
+      });
+
+      it("names the agents that have something due, and tells each one's runs apart, with how often they were claimed", async () => {
+        const { runs } = await accept("a", [run(), run({ agent: "email-triage" })]);
+        const [review = "", triage = ""] = runs;
+        expect(await on.journal.dueAgents()).toEqual(["email-triage", "pr-review"]);
+        expect(await due("email-triage")).toEqual([triage]);
+        expect(await on.journal.dueRuns(10, "pr-review")).toEqual([
+          { run: review, agent: "pr-review", number: 0 },
+        ]);
+        await claimed(review);
+        expect(await on.journal.dueAgents()).toEqual(["email-triage"]);
+        await clock.advance(60_000);
+        expect(await on.journal.dueAgents()).toEqual(["email-triage", "pr-review"]);
+        expect(await on.journal.dueRuns(10, "pr-review")).toEqual([
+          { run: review, agent: "pr-review", number: 1 },
+        ]);
+        expect(await due("churn-intervention")).toEqual([]);
       });
 
       it("keeps an extended lease", async () => {
@@ -377,9 +396,9 @@ export function journalContract(
       it("frees orphans at once", async () => {
         const { runs } = await accept("a");
         await claimed(runs[0] ?? "");
-        expect(await on.journal.dueRuns(10)).toEqual([]);
+        expect(await due()).toEqual([]);
         expect(await on.journal.releaseOrphans()).toBe(1);
-        expect(await on.journal.dueRuns(10)).toEqual(runs);
+        expect(await due()).toEqual(runs);
       });
 
       it("counts crashes in a row, and starts again when the run got on", async () => {
@@ -402,7 +421,7 @@ export function journalContract(
         const other =
           (await accept("c", [run({ concurrency: { ...concurrency, key: "pr2" } })])).runs[0] ?? "";
         expect(await on.journal.claim(second, "w", 60_000)).toBeNull();
-        expect(new Set(await on.journal.dueRuns(10))).toEqual(new Set([first, other]));
+        expect(new Set(await due())).toEqual(new Set([first, other]));
         const claim = await claimed(first);
         expect(await on.journal.claim(second, "w", 60_000)).toBeNull();
         await settle(claim, { kind: "done", summary: "" });
@@ -598,7 +617,7 @@ export function journalContract(
           queued: true,
         });
         expect(await statusOf(coupon.id)).toBe("planned");
-        expect(await on.journal.dueRuns(10)).toEqual([id]);
+        expect(await due()).toEqual([id]);
       });
 
       it("refuses an approval of what has changed, and one that was given already", async () => {

@@ -159,7 +159,7 @@ export function openLine(options: LineOptions, clock: ManualClock = manualClock(
     dead,
     renewed,
     review: createReview(store.journal, store.reads, queue),
-    start: () => worker.start(4),
+    start: () => worker.start({ total: 4, perAgent: 4 }),
     /** Receives an event and resolves to the id of the run it started. */
     async receive(
       payload: Json = {},

@@ -1,5 +1,6 @@
 import { initial } from "./0001-initial.ts";
 import { counting } from "./0002-counting.ts";
+import { due } from "./0003-due.ts";
 
 /** Numbered and append-only: the position in the list is the version, and a released entry never changes. */
-export const migrations: readonly string[] = [initial, counting];
+export const migrations: readonly string[] = [initial, counting, due];
