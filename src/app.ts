@@ -18,6 +18,7 @@ import type { JournalParts } from "./journal/journal.ts";
 import { createVault } from "./journal/vault.ts";
 import { createAlerts } from "./observability/alerts.ts";
 import type { Alerts } from "./observability/alerts.ts";
+import { createFallbackWatch } from "./observability/fallback-rate.ts";
 import { createLog } from "./observability/log.ts";
 import type { Log } from "./observability/log.ts";
 import { createMetrics } from "./observability/metrics.ts";
@@ -120,7 +121,11 @@ export async function startApp(options: AppOptions): Promise<App> {
     onChange: (change) => breakerChanged(change, { metrics, alerts, log }),
   });
   const watchOf = (source: string) => heldWatch(store.state, source);
-  const parts = { guard, clock, log, metrics, environment: options.environment, watchOf };
+  const fallbacks = createFallbackWatch(clock, (agent, message) =>
+    alerts.raise("fallback-rate", agent, message),
+  );
+  const onAsked = (agent: string, fell: boolean) => fallbacks.decided(agent, fell);
+  const parts = { guard, clock, log, metrics, environment: options.environment, watchOf, onAsked };
   inForce = putInForce(settings, parts);
   try {
     return await startParts(
@@ -309,6 +314,7 @@ async function startParts(
       failPoint("stop.drained");
       await sweeper.stop();
       await admin.close();
+      await alerts.stop();
       await journal.close();
       rmSync(join(dataDir, "server.json"), { force: true });
     },

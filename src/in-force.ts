@@ -93,6 +93,7 @@ export interface InForceParts {
   readonly environment: Environment;
   /** The watch that is held for a source. */
   readonly watchOf: (source: string) => Promise<Watch | null>;
+  readonly onAsked: (agent: string, fell: boolean) => void;
 }
 
 export function putInForce(settings: Settings, parts: InForceParts): InForce {

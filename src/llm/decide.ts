@@ -33,6 +33,8 @@ export interface DeciderParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Pick<Metrics, "modelTokens" | "modelCostUsd">;
+  /** Told of every decision that a model was asked for; `fell` says that the rules had to make it. */
+  readonly onAsked?: (agent: string, fell: boolean) => void;
   /** In [0, 1). */
   readonly random?: () => number;
 }
@@ -104,6 +106,7 @@ async function askChain(
     const model = move.kind === "ask" ? chain.find(({ name }) => name === move.model) : undefined;
     if (move.kind !== "ask" || model === undefined) {
       const why = [...left, explain(attempts, labels)].join("; ");
+      parts.onAsked?.(request.agent, true);
       return byRules(request, why, total(usages));
     }
     const asked = await askOnce(parts, request, prompt, filled, model, move.waitMs, move.repair);
@@ -111,6 +114,7 @@ async function askChain(
     attempts.push({ model: model.name, outcome: asked.outcome });
     if ("decision" in asked) {
       const why = `${labels.get(model.name)?.label ?? model.name} answered`;
+      parts.onAsked?.(request.agent, false);
       return { decision: asked.decision, decidedBy: "model", why, usage: total(usages) };
     }
   }

@@ -1,11 +1,17 @@
 /**
  * Tells people what needs them, over the destinations that `alerts.to` names; always in the log as well.
  *
- * quiet    nothing was told of (kind, subject) for a while: the next alert is sent.
- * muted    it was told; the same again within `muteMs` is only logged, so that an outage is one message, not hundreds.
+ * A cause is a kind, a subject and a reason without its ids, numbers and quotations.
+ *
+ * quiet    nothing was told of the cause for five minutes: the next alert is sent at once, and its window begins.
+ * counted  within the window: further alerts of the cause are counted and logged. When the window ends, one message says
+ *          how many there were, and the next window begins; when there were none, the cause is quiet again.
+ *
+ * So a storm is one message per cause and five minutes, and none of it goes untold. A reason that differs every time is
+ * no cause of its own: past twenty causes of a kind, the others are told together.
  *
  * Alerts are best effort and hold redacted text only. They go around the journal on purpose: a full disk has to be
- * told of as well.
+ * told of as well. What no channel took is told of with the next message; `stop` sends what is still untold.
  */
 import type { ActionKind, DestinationName } from "../domain/action-kinds.ts";
 import { sha256 } from "../domain/json.ts";
@@ -29,56 +35,139 @@ export interface AlertParts {
 }
 
 export interface Alerts {
-  /** `subject` is what it is about: alerts of one kind and subject are muted together. Never throws. */
+  /** `subject` is what it is about: an agent, a service, a source. Never throws. */
   raise(kind: AlertKind, subject: string, message: string): void;
+  /** Sends what was counted and not told, and waits for what is under way, a few seconds at most. */
+  stop(): Promise<void>;
 }
 
-const muteMs = 600_000;
+const windowMs = 300_000;
 const sendMs = 10_000;
+const stopMs = 3_000;
+const mostCauses = 20;
 
-export function createAlerts({ settings, destinations, mailbox, clock, log }: AlertParts): Alerts {
-  const told = new Map<string, number>();
+interface Cause {
+  readonly kind: AlertKind;
+  readonly subject: string;
+  /** The latest message that was not told yet. */
+  message: string;
+  untold: number;
+  timer: { cancel(): void };
+}
 
-  async function send(kind: ActionKind, input: JsonObject): Promise<void> {
-    const destination = destinations()[kind === "email.send" ? "email" : "slack"];
-    const executor = destination.actions[kind];
+export function createAlerts(parts: AlertParts): Alerts {
+  const { settings, clock, log } = parts;
+  const causes = new Map<string, Cause>();
+  const underWay = new Set<Promise<void>>();
+
+  /** The cause of its own, or the common one of its kind once there are too many. */
+  function causeOf(kind: AlertKind, subject: string, message: string): { key: string; subject: string } {
+    const key = `${kind} ${subject} ${withoutParticulars(message)}`;
+    const ofKind = [...causes.values()].filter((cause) => cause.kind === kind).length;
+    if (causes.has(key) || ofKind < mostCauses) return { key, subject };
+    return { key: `${kind} of several causes`, subject: "several causes" };
+  }
+
+  function tell(cause: Cause, subject: string, text: string, count: number): void {
+    const sending = (async () => {
+      if (!(await deliver(parts, cause.kind, subject, text))) cause.untold += count;
+    })();
+    underWay.add(sending);
+    void sending.finally(() => underWay.delete(sending));
+  }
+
+  function tellUntold(cause: Cause): void {
+    const count = cause.untold;
+    cause.untold = 0;
+    tell(
+      cause,
+      `${cause.subject} (${count} more)`,
+      `${count} more in the last 5 min: ${cause.message}`,
+      count,
+    );
+  }
+
+  const nextWindow = (key: string, cause: Cause) =>
+    clock.after(windowMs, () => {
+      if (cause.untold === 0) {
+        causes.delete(key);
+        return;
+      }
+      tellUntold(cause);
+      cause.timer = nextWindow(key, cause);
+    });
+
+  return {
+    raise(kind, about, message) {
+      const safe = redactText(message);
+      log.warn({ alert: kind, subject: about, text: safe }, "alert.raised");
+      if (!settings().on.includes(kind)) return;
+      const { key, subject } = causeOf(kind, about, safe);
+      const known = causes.get(key);
+      if (known) {
+        known.untold += 1;
+        known.message = safe;
+        return;
+      }
+      const cause: Cause = { kind, subject, message: safe, untold: 0, timer: { cancel: () => undefined } };
+      causes.set(key, cause);
+      cause.timer = nextWindow(key, cause);
+      tell(cause, subject, safe, 1);
+    },
+    async stop() {
+      for (const cause of causes.values()) {
+        cause.timer.cancel();
+        if (cause.untold > 0) tellUntold(cause);
+      }
+      causes.clear();
+      const limit = new Promise<void>((resolve) => clock.after(stopMs, resolve));
+      await Promise.race([Promise.all(underWay), limit]);
+    },
+  };
+}
+
+/** True when a channel took it, or none is there to take it. Never rejects. */
+async function deliver(
+  { settings, destinations, mailbox, clock, log }: AlertParts,
+  kind: AlertKind,
+  subject: string,
+  message: string,
+): Promise<boolean> {
+  const text = `[signalbox] ${kind}: ${message}`.slice(0, 3_000);
+  const to = mailbox();
+  const send = async (action: ActionKind, input: JsonObject): Promise<void> => {
+    const destination = destinations()[action === "email.send" ? "email" : "slack"];
+    const executor = destination.actions[action];
     if (!destination.configured || !executor) return;
     const limit = deadline(clock, sendMs);
+    const key = sha256("alert", JSON.stringify(input), String(clock.now())).slice(0, 40);
     failPoint("alert.send");
     try {
-      await executor.execute(
-        input,
-        sha256("alert", JSON.stringify(input), String(clock.now())).slice(0, 40),
-        {
-          signal: limit.signal,
-        },
-      );
+      await executor.execute(input, key, { signal: limit.signal });
       failPoint("alert.sent");
     } finally {
       limit.done();
     }
-  }
-
-  return {
-    raise(kind, subject, message) {
-      const safe = redactText(message);
-      log.warn({ alert: kind, subject, text: safe }, "alert.raised");
-      const { to: channels, on } = settings();
-      if (!on.includes(kind)) return;
-      const last = told.get(`${kind} ${subject}`);
-      if (last !== undefined && clock.now() - last < muteMs) return;
-      told.set(`${kind} ${subject}`, clock.now());
-      for (const channel of channels) {
-        const text = `[signalbox] ${kind}: ${safe}`.slice(0, 3_000);
-        const to = mailbox();
-        const sent =
-          channel === "slack"
-            ? send("slack.message", { text })
-            : to === null
-              ? Promise.resolve()
-              : send("email.send", { to, subject: `[signalbox] ${kind}: ${subject}`, text });
-        sent.catch((error: unknown) => log.warn({ channel, err: error }, "an alert could not be sent"));
-      }
-    },
   };
+  const channels = settings().to;
+  const sent = await Promise.all(
+    channels.map(async (channel) => {
+      try {
+        if (channel === "slack") await send("slack.message", { text });
+        else if (to !== null)
+          await send("email.send", { to, subject: `[signalbox] ${kind}: ${subject}`, text });
+        return true;
+      } catch (error) {
+        log.warn({ channel, err: error }, "an alert could not be sent");
+        return false;
+      }
+    }),
+  );
+  return sent.length === 0 || sent.includes(true);
 }
+
+/** What makes two alerts of one cause read differently: ids, times, numbers, quoted values, addresses. */
+const particulars =
+  /\b(?:run|evt|act|dlv)_[\w-]+|"[^"]*"|'[^']*'|`[^`]*`|\S*[@…]\S*|https?:\/\/\S+|\b[0-9a-f]{8,}(?:-[0-9a-f]+)*\b|\d[\d.,:TZ-]*/gi;
+const withoutParticulars = (message: string): string =>
+  message.replace(particulars, "#").replace(/\s+/g, " ").slice(0, 200);

@@ -109,7 +109,9 @@ function setup(options: Setup = {}) {
   } as unknown as Log;
   const metrics = createMetrics();
   const prompts = new Map([["email-triage", prompt]]);
-  const decider = createDecider({ models, prompts, guard, clock, log, metrics, random: () => 0.5 });
+  const asked: boolean[] = [];
+  const onAsked = (_agent: string, fell: boolean) => void asked.push(fell);
+  const decider = createDecider({ models, prompts, guard, clock, log, metrics, onAsked, random: () => 0.5 });
   const request: DeciderRequest = {
     agent: "email-triage",
     name: "decide",
@@ -124,6 +126,7 @@ function setup(options: Setup = {}) {
     waits,
     lines,
     metrics,
+    asked,
     decide: (more: Partial<DeciderRequest> = {}) => decider.decide({ ...request, ...more }),
   };
 }
@@ -138,6 +141,19 @@ describe("a decision by a model", () => {
       usage: { model: "main-1", inputTokens: 10, outputTokens: 5, costUsd: 0.25 },
     });
     expect(calls[0]?.request).toMatchObject({ schemaName: "email-triage_decide", maxOutputTokens: 512 });
+  });
+
+  it("is told of as one that a model was wanted for, and as fallen when the rules had to make it", async () => {
+    const outcomes = async (options: Setup, more: Partial<DeciderRequest> = {}) => {
+      const { decide, asked } = setup(options);
+      await decide(more);
+      return asked;
+    };
+    expect(await outcomes({ main: [says(good)] })).toEqual([false]);
+    expect(await outcomes({ main: [fails("timeout")], fallback: [says(good)] })).toEqual([false]);
+    expect(await outcomes({ main: [fails("timeout")], fallback: [fails("unauthorized")] })).toEqual([true]);
+    expect(await outcomes({ main: [says(good)] }, { rulesOnly: "an automatic reply" })).toEqual([]);
+    expect(await outcomes({ unconfigured: ["main", "fallback"] })).toEqual([]);
   });
 
   it("may come in a Markdown fence", async () => {

@@ -6,7 +6,7 @@ import type { AlertKind } from "../../src/observability/alerts.ts";
 import { silentLog } from "../../src/observability/log.ts";
 import { manualClock } from "../support/clock.ts";
 
-function open(over: { on?: AlertKind[]; configured?: boolean; fails?: boolean } = {}) {
+function open(over: { on?: AlertKind[]; configured?: boolean; fails?: boolean; hangs?: boolean } = {}) {
   const clock = manualClock();
   const sent: { channel: string; input: JsonObject }[] = [];
   const destination = (name: "slack" | "email", kind: "slack.message" | "email.send"): Destination => {
@@ -15,6 +15,7 @@ function open(over: { on?: AlertKind[]; configured?: boolean; fails?: boolean } 
       settleMs: 0,
       execute: async (input) => {
         if (over.fails) throw new Error("down");
+        if (over.hangs) await new Promise(() => undefined);
         sent.push({ channel: name, input });
         return { id: "1" };
       },
@@ -38,7 +39,8 @@ function open(over: { on?: AlertKind[]; configured?: boolean; fails?: boolean } 
     clock,
     log: silentLog,
   });
-  return { alerts, sent, clock };
+  const texts = () => sent.filter(({ channel }) => channel === "slack").map(({ input }) => input["text"]);
+  return { alerts, sent, texts, clock };
 }
 
 describe("alerts", () => {
@@ -59,16 +61,74 @@ describe("alerts", () => {
     ]);
   });
 
-  it("tell of the same thing once in ten minutes, and of another at once", async () => {
-    const { alerts, sent, clock } = open();
-    for (let time = 0; time < 3; time += 1) alerts.raise("breaker-open", "github", "github is open");
-    alerts.raise("breaker-open", "slack", "slack is open");
+  it("tell of a cause at once, and of a storm of it in one message per five minutes, with a count", async () => {
+    const { alerts, texts, clock } = open();
+    for (let run = 0; run < 138; run += 1)
+      alerts.raise("dead-letter", "pr-review", `run run_${run} of pr-review is dead: answered 50${run % 4}`);
     await clock.advance(0);
-    expect(sent).toHaveLength(4);
-    await clock.advance(600_000);
-    alerts.raise("breaker-open", "github", "github is open");
+    expect(texts()).toEqual(["[signalbox] dead-letter: run run_0 of pr-review is dead: answered 500"]);
+    await clock.advance(300_000);
+    expect(texts()).toEqual([
+      expect.anything(),
+      "[signalbox] dead-letter: 137 more in the last 5 min: run run_137 of pr-review is dead: answered 501",
+    ]);
+    alerts.raise("dead-letter", "pr-review", "run run_200 of pr-review is dead: answered 500");
+    await clock.advance(299_000);
+    expect(texts()).toHaveLength(2);
+    await clock.advance(1_000);
+    expect(texts()[2]).toContain("1 more in the last 5 min");
+  });
+
+  it("tell at once again when a cause was quiet for a window, and of another cause at any time", async () => {
+    const { alerts, texts, clock } = open();
+    alerts.raise("breaker-open", "github", "github is open: 503");
+    alerts.raise("breaker-open", "slack", "slack is open: 503");
+    alerts.raise("breaker-open", "slack", "slack is open: it refuses our credentials");
     await clock.advance(0);
-    expect(sent).toHaveLength(6);
+    expect(texts()).toHaveLength(3);
+    await clock.advance(300_000);
+    expect(texts()).toHaveLength(3);
+    alerts.raise("breaker-open", "github", "github is open: 503");
+    await clock.advance(0);
+    expect(texts()).toHaveLength(4);
+  });
+
+  it("are bounded also when every reason reads differently", async () => {
+    const { alerts, texts, clock } = open();
+    const word = (n: number) => String.fromCharCode(97 + (n % 26), 97 + Math.floor(n / 26), 120);
+    for (let n = 0; n < 300; n += 1) alerts.raise("dead-letter", "pr-review", `it failed: ${word(n)}`);
+    await clock.advance(300_000);
+    expect(texts()).toHaveLength(22);
+    expect(texts().at(-1)).toContain("279 more in the last 5 min");
+  });
+
+  it("that no channel took are told of with the next message of their cause", async () => {
+    const over = { fails: true };
+    const { alerts, texts, clock } = open(over);
+    alerts.raise("dead-letter", "pr-review", "run run_1 is dead");
+    await clock.advance(1_000);
+    over.fails = false;
+    await clock.advance(300_000);
+    expect(texts()).toEqual(["[signalbox] dead-letter: 1 more in the last 5 min: run run_1 is dead"]);
+  });
+
+  it("that were counted and not told yet are sent when the service stops", async () => {
+    const { alerts, texts } = open();
+    for (let run = 0; run < 3; run += 1) alerts.raise("dead-letter", "pr-review", `run run_${run} is dead`);
+    await alerts.stop();
+    expect(texts().at(-1)).toContain("2 more in the last 5 min: run run_2 is dead");
+  });
+
+  it("do not hold up a stop when a channel hangs", async () => {
+    const { alerts, clock } = open({ hangs: true });
+    alerts.raise("dead-letter", "x", "text");
+    let stopped = false;
+    const stopping = alerts.stop().then(() => (stopped = true));
+    await clock.advance(2_999);
+    expect(stopped).toBe(false);
+    await clock.advance(1);
+    await stopping;
+    expect(stopped).toBe(true);
   });
 
   it("are not sent when they are not asked for, or the channel has no credentials, and never throw", async () => {
