@@ -35,6 +35,7 @@ export async function sourceRows({
       events: activity.get(name)?.events ?? 0,
       lastEventAt: activity.get(name)?.lastEventAt ?? null,
       lastSecret: activity.get(name)?.lastSecret ?? null,
+      unreadable: activity.get(name)?.unreadable ?? null,
       healedUntil: await healedUntil(name),
       watch: await watches.view(source),
     };

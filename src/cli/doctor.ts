@@ -13,6 +13,7 @@ import type { ExitCode } from "./failure.ts";
 import { connect, dataFolder, readServerFile, urlOf } from "./service.ts";
 import type { BreakerRow, List, SourceRow } from "./service.ts";
 import { settingsOptions } from "./settings.ts";
+import { moment } from "./tables.ts";
 import { wrap } from "./terminal.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -222,6 +223,22 @@ function watchFinding({ name, watch }: SourceRow): Finding[] {
   }
 }
 
+/** The signature is right: this is the sender's own word, and it will not come again by itself. */
+function unreadableFinding({ name, unreadable }: SourceRow): Finding[] {
+  if (unreadable === null) return [];
+  const { count, lastAt, reason } = unreadable;
+  return [
+    {
+      check: "unreadable",
+      status: "warn",
+      message:
+        `${count === 1 ? "1 signed request" : `${count} signed requests`} of ${name} could not be read, ` +
+        `the latest at ${moment(lastAt)}: ${reason ?? "no reason is known"}`,
+      fix: "Nothing was lost: the bytes are kept. Look at what the sender is set to send, such as its content type.",
+    },
+  ];
+}
+
 /** What the running service itself would complain of. */
 async function inside(context: Context): Promise<Finding[]> {
   try {
@@ -242,6 +259,7 @@ async function inside(context: Context): Promise<Finding[]> {
           };
         }),
       ...sources.items.flatMap(watchFinding),
+      ...sources.items.flatMap(unreadableFinding),
       deadLetters === 0
         ? { check: "dead letters", status: "ok", message: "none" }
         : {

@@ -108,6 +108,15 @@ function sentencesOf({ event, routes, runs }: Explanation): Sentence[] {
     ...(event.status === "inactive"
       ? [{ depth: 1, text: "Only routes that are switched off matched, so no agent works on it." } as const]
       : []),
+    // Only a notification is routed without a run of its own.
+    ...(event.status === "routed" && event.runs.length === 0
+      ? [
+          {
+            depth: 1,
+            text: "It came in one request with others; the run of the first of them reads what they all announce.",
+          } as const,
+        ]
+      : []),
     ...routeSentences(routes, runs),
     ...runs.flatMap(runSentences),
   ];

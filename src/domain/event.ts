@@ -52,3 +52,11 @@ export interface Delivery {
   /** Why it was malformed. */
   readonly reason: string | null;
 }
+
+/** Signed requests of a source that could not be read, as long as their bytes are kept; the latest of them. */
+export interface Unreadable {
+  readonly count: number;
+  /** Milliseconds since the epoch. */
+  readonly lastAt: number;
+  readonly reason: string | null;
+}

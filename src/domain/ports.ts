@@ -2,7 +2,7 @@
 import type { ZodType } from "zod";
 import type { ActionKind, DestinationName } from "./action-kinds.ts";
 import type { Action, ActionRef, ActionStatus } from "./action.ts";
-import type { Delivery, StoredEvent, EventStatus } from "./event.ts";
+import type { Delivery, StoredEvent, EventStatus, Unreadable } from "./event.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { Wake } from "./queue.ts";
 import type { DecidedBy, Mode, openStatuses, Run, RunStatus } from "./run.ts";
@@ -264,6 +264,7 @@ export interface SourceActivity {
   readonly lastEventAt: number | null;
   /** Which secret signed its latest delivery that was signed with one (0 = first), and when; null before the first. */
   readonly lastSecret: { readonly index: number; readonly at: number } | null;
+  readonly unreadable: Unreadable | null;
 }
 
 /** Read-only; lists are newest first, and a cursor stays right while new rows come in. */

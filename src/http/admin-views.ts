@@ -1,6 +1,6 @@
 /** Domain values as the admin API shows them: ISO times, personal data and secrets taken out. */
 import type { Action, ActionStatus } from "../domain/action.ts";
-import type { Delivery, StoredEvent } from "../domain/event.ts";
+import type { Delivery, StoredEvent, Unreadable } from "../domain/event.ts";
 import { isObject } from "../domain/json.ts";
 import type { Json } from "../domain/json.ts";
 import type { EventSummary, Overview, Reads } from "../domain/ports.ts";
@@ -28,6 +28,8 @@ export interface SourceRow {
   readonly events: number;
   /** Which secret signed last, 0 = first. */
   readonly lastSecret: { readonly index: number; readonly at: number } | null;
+  /** What it signed and could not be read here, as long as it is kept. */
+  readonly unreadable: Unreadable | null;
   /** Up to when nothing that it sent is missing; milliseconds since the epoch, null when its gaps are not healed. */
   readonly healedUntil: number | null;
   /** What makes its provider notify us; null where that is not ours to keep. */
@@ -208,6 +210,11 @@ export const sourceRow = (source: SourceRow) => ({
   lastEventAt: isoOrNull(source.lastEventAt),
   events: source.events,
   lastSecret: source.lastSecret && { index: source.lastSecret.index, at: iso(source.lastSecret.at) },
+  unreadable: source.unreadable && {
+    count: source.unreadable.count,
+    lastAt: iso(source.unreadable.lastAt),
+    reason: redactedOrNull(source.unreadable.reason),
+  },
   healedUntil: isoOrNull(source.healedUntil),
   watch: source.watch && {
     state: source.watch.state,

@@ -150,6 +150,7 @@ export const openapiSchemas = {
     lastEventAt: timeOrNull,
     events: count,
     lastSecret: orNull(object({ index: count, at: time })),
+    unreadable: orNull(object({ count, lastAt: time, reason: textOrNull })),
     healedUntil: timeOrNull,
     watch: orNull(
       object({

@@ -24,6 +24,7 @@ import {
   marks,
   runFrom,
   text,
+  textOrNull,
 } from "./rows.ts";
 import { stepsOf } from "./steps.ts";
 import { sql } from "./sql.ts";
@@ -206,16 +207,36 @@ function* sourceActivity(): Sql<SourceActivity[]> {
       { index: integer(row, "secret_index"), at: integer(row, "at") },
     ]),
   );
+  const kept = yield* sql.all(
+    `SELECT d.source, n, at, d.reason FROM deliveries d JOIN
+       (SELECT source, count(*) AS n, max(received_at) AS at FROM deliveries
+        WHERE body IS NOT NULL AND result = 'malformed' GROUP BY source) latest
+     ON d.received_at = at AND d.source = latest.source AND d.body IS NOT NULL AND d.result = 'malformed'
+     ORDER BY d.id`,
+  );
+  const unreadable = new Map(
+    kept.map((row) => [
+      text(row, "source"),
+      { count: integer(row, "n"), lastAt: integer(row, "at"), reason: textOrNull(row, "reason") },
+    ]),
+  );
   // Ids sort by time; the index on them is all that is read.
   const rows = yield* sql.all(
     `SELECT source, n, (SELECT received_at FROM events WHERE id = newest) AS last
-     FROM (SELECT source, count(*) AS n, max(id) AS newest FROM events GROUP BY source) ORDER BY source`,
+     FROM (SELECT source, count(*) AS n, max(id) AS newest FROM events GROUP BY source)`,
   );
-  return rows.map((row) => ({
-    source: text(row, "source"),
-    events: integer(row, "n"),
-    lastEventAt: integerOrNull(row, "last"),
-    lastSecret: secrets.get(text(row, "source")) ?? null,
+  const events = new Map(
+    rows.map((row) => [
+      text(row, "source"),
+      { events: integer(row, "n"), lastEventAt: integerOrNull(row, "last") },
+    ]),
+  );
+  // Whoever signed nothing that could be read has sent something all the same.
+  return [...new Set([...events.keys(), ...unreadable.keys()])].toSorted().map((source) => ({
+    source,
+    ...(events.get(source) ?? { events: 0, lastEventAt: null }),
+    lastSecret: secrets.get(source) ?? null,
+    unreadable: unreadable.get(source) ?? null,
   }));
 }
 

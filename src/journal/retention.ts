@@ -4,6 +4,8 @@ import { sql } from "./sql.ts";
 import type { Sql } from "./sql.ts";
 
 export function* eraseContent(before: number, limit: number): Sql<number> {
+  // First, and always: what could not be read has no event to be erased with.
+  yield* sql.run("UPDATE deliveries SET body = NULL WHERE received_at < ? AND body IS NOT NULL", before);
   const found = yield* sql.all(
     `SELECT e.id FROM events e WHERE e.received_at < ? AND e.body IS NOT NULL AND NOT EXISTS (
          SELECT 1 FROM runs r WHERE r.event = e.id AND r.status IN ('queued', 'running', 'waiting', 'awaiting_review'))
@@ -17,6 +19,5 @@ export function* eraseContent(before: number, limit: number): Sql<number> {
   yield* sql.run(`UPDATE events SET body = NULL, headers = '{}' WHERE id IN (${marks(ids)})`, ...ids);
   yield* sql.run(`UPDATE steps SET output = 'null' WHERE run IN (${runs})`, ...ids);
   yield* sql.run(`UPDATE actions SET input = '{}' WHERE run IN (${runs})`, ...ids);
-  yield* sql.run("UPDATE deliveries SET body = NULL WHERE received_at < ? AND body IS NOT NULL", before);
   return ids.length;
 }

@@ -54,20 +54,21 @@ const familyOf = ({ headers }: RawRequest): Family =>
  */
 function matchShopifySignature(request: RawRequest, keys: readonly SigningKey[]): number {
   const { body, receivedAt } = request;
-  const signature = request.headers[`${familyOf(request)}hmac-sha256`];
+  const header = `${familyOf(request)}hmac-sha256`;
+  const signature = request.headers[header];
   if (signature === undefined || signature === "") {
-    throw new Rejection(401, "signature_missing", "the X-Shopify-Hmac-Sha256 header is missing");
+    throw new Rejection(401, "signature_missing", `the ${shown(header)} header is missing`);
   }
   const digest = digestFromBase64(signature);
   if (!digest) {
-    throw new Rejection(401, "signature_malformed", "X-Shopify-Hmac-Sha256 must be 32 bytes in base64");
+    throw new Rejection(401, "signature_malformed", `${shown(header)} must be 32 bytes in base64`);
   }
   const secretIndex = matchingSecret(keys, [body], [digest], receivedAt);
   if (secretIndex === null) {
     throw new Rejection(
       401,
       "signature_mismatch",
-      "X-Shopify-Hmac-Sha256 does not fit the body under a configured secret; " +
+      `${shown(header)} does not fit the body under a configured secret; ` +
         "use the client secret of the app that made the subscription, and let nothing on the way change the body",
     );
   }

@@ -744,8 +744,37 @@ export function journalContract(
             events: 2,
             lastEventAt: clock.now(),
             lastSecret: { index: 0, at: clock.now() },
+            unreadable: null,
           },
         ]);
+      });
+    });
+
+    describe("what is signed and can't be read", () => {
+      it("is counted by source with the latest reason, also where nothing else came, until its bytes are erased", async () => {
+        const keep = (id: string, source: string, reason: string) =>
+          on.journal.keepMalformed(
+            { id, source, receivedAt: clock.now(), remoteAddress: "192.0.2.1", secretIndex: 0, reason },
+            Buffer.from("{"),
+          );
+        await accept("a");
+        await keep("dlv_1", "forms", "half a document");
+        await clock.advance(1_000);
+        await keep("dlv_2", "forms", "no id");
+        const lastSecret = { index: 0, at: clock.now() };
+        expect(await on.reads.sourceActivity()).toMatchObject([
+          {
+            source: "forms",
+            events: 0,
+            lastEventAt: null,
+            lastSecret,
+            unreadable: { count: 2, lastAt: clock.now(), reason: "no id" },
+          },
+          { source: "github", events: 1, unreadable: null },
+        ]);
+        // The event's run is still waiting: there is nothing else to erase.
+        expect(await on.journal.eraseContent(clock.now() + 1, 10)).toBe(0);
+        expect(await on.reads.sourceActivity()).toMatchObject([{ source: "github", unreadable: null }]);
       });
     });
 

@@ -95,6 +95,21 @@ describe("the X-Shopify-Hmac-Sha256 header", () => {
   });
 });
 
+describe("a refusal", () => {
+  it.each([
+    ["webhooks", "X-Shopify-Hmac-Sha256"],
+    ["events", "Shopify-Hmac-Sha256"],
+  ] as const)("names the header of %s that was looked at", (family, name) => {
+    const headers = headersOf(body, family);
+    for (const signature of [sign(body, secrets.stranger), "short"]) {
+      const sent = rawRequest({ ...headers, [name.toLowerCase()]: signature }, body, now);
+      expect(() => source.verify(sent)).toThrow(
+        expect.objectContaining({ message: expect.stringMatching(new RegExp(`^${name} `)) as string }),
+      );
+    }
+  });
+});
+
 describe("a Shopify event", () => {
   it("is known by shop, topic and webhook, and by its body, since none of them is signed", () => {
     expect(source.identify(request())).toEqual([

@@ -229,6 +229,7 @@ const sampleSources = (now: number): SourceRow[] => [
     lastEventAt: now - 62 * minute,
     events: 1,
     lastSecret: null,
+    unreadable: null,
     healedUntil: now - 3 * minute,
     watch: null,
   },
@@ -240,6 +241,7 @@ const sampleSources = (now: number): SourceRow[] => [
     lastEventAt: now - 2 * minute,
     events: 2,
     lastSecret: { index: 1, at: now - 2 * minute },
+    unreadable: { count: 2, lastAt: now - 5 * minute, reason: "the body is not valid JSON in UTF-8" },
     healedUntil: null,
     watch: {
       state: "failing",
@@ -256,6 +258,7 @@ const sampleSources = (now: number): SourceRow[] => [
     lastEventAt: null,
     events: 0,
     lastSecret: null,
+    unreadable: null,
     healedUntil: null,
     watch: null,
   },
