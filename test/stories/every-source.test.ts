@@ -92,7 +92,7 @@ const outcome = ({ status, json }: Answered): unknown[] => [status, json.error?.
 
 describe("the sources of the story", () => {
   it("are of every type that there is", () => {
-    const types = new Set(all.map(({ source }) => /type: ([a-z-]+)/.exec(source)?.[1]));
+    const types = new Set(all.map(({ source }) => /type: ([a-z-]+)/.exec(source)?.[1] ?? ""));
     expect([...types].toSorted()).toEqual(Object.keys(sourceCredentials).toSorted());
   });
 
