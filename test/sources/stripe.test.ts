@@ -1,4 +1,5 @@
 import { createHmac } from "node:crypto";
+import fc from "fast-check";
 import Stripe from "stripe";
 import { describe, expect, it } from "vitest";
 import { silentLog } from "../../src/observability/log.ts";
@@ -96,6 +97,77 @@ describe("the Stripe-Signature header", () => {
       timestamp: seconds,
     });
     expect(source.verify(request(header))).toEqual({ secretIndex: 1 });
+  });
+});
+
+describe("Stripe's own library", () => {
+  const theirs = (text: string, header: string): boolean => {
+    try {
+      return (
+        Stripe.webhooks.signature?.verifyHeader(text, header, secrets.first, 300, undefined, now) ?? false
+      );
+    } catch (error) {
+      expect(error).toBeInstanceOf(Stripe.errors.StripeSignatureVerificationError);
+      return false;
+    }
+  };
+  const ours = (text: string, header: string): boolean => {
+    try {
+      return source.verify(request(header, text)) !== undefined;
+    } catch (error) {
+      expect(error).toMatchObject({ name: "Rejection", status: 401 });
+      return false;
+    }
+  };
+  const texts = fc.oneof(fc.string({ unit: "grapheme", minLength: 1 }), fc.json(), fc.constant(body));
+  const ages = fc.oneof(fc.integer({ min: -600, max: 600 }), fc.constantFrom(300, 301, -300, -301));
+
+  it("signs what is accepted here, for as long as it accepts that itself", () => {
+    fc.assert(
+      fc.property(texts, ages, (payload, age) => {
+        const timestamp = seconds - age;
+        const header = Stripe.webhooks.generateTestHeaderString({
+          payload,
+          secret: secrets.first,
+          timestamp,
+        });
+        // It has no bound on times ahead; here they are refused as far as those behind.
+        expect(ours(payload, header)).toBe(theirs(payload, header) && age >= -300);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("refuses nothing that is accepted here, and accepts nothing that is refused", () => {
+    const signatures = fc.constantFrom<((text: string, t: number) => string)[]>(
+      (text, t) => `v1=${mac(secrets.first, text, t)}`,
+      (text, t) => `v0=${mac(secrets.first, text, t)}`,
+      (text, t) => `v1=${mac(secrets.stranger, text, t)}`,
+      (text, t) => `v1=${mac(secrets.first, `${text} `, t)}`,
+      (text, t) => `v1=${mac(secrets.first, text, t + 1)}`,
+      (text, t) => `v1=${mac(secrets.first, text, t).toUpperCase()}`,
+      (text, t) => `v1=${mac(secrets.first, text, t).slice(1)}`,
+      (text, t) => `V1=${mac(secrets.first, text, t)}`,
+      // Not an empty one: that breaks its comparison, whatever stands beside it.
+      () => "v1=x",
+      () => "",
+    );
+    fc.assert(
+      fc.property(
+        texts,
+        fc.integer({ min: 0, max: 320 }),
+        fc.array(signatures, { maxLength: 4 }),
+        fc.boolean(),
+        fc.nat(4),
+        (text, age, parts, timed, place) => {
+          const t = seconds - age;
+          const header = parts.map((part) => part(text, t));
+          if (timed) header.splice(place, 0, `t=${t}`);
+          expect(ours(text, header.join(","))).toBe(theirs(text, header.join(",")));
+        },
+      ),
+      { numRuns: 1_000 },
+    );
   });
 });
 
