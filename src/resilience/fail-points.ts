@@ -7,6 +7,7 @@
  *
  * kill     SIGKILL to the own process, at the third time that it comes by (the first when no number is given)
  * ioerror  the disk answers an I/O error; full: it has no room. For points of the journal only.
+ * note     nothing fails: it is written down that the process came by. `*=note` stands for every point.
  * journal.pages limits the journal's file to so many pages, as a disk would that is nearly full.
  */
 import { writeSync } from "node:fs";
@@ -68,7 +69,7 @@ export const failPoints = [
 export type FailPoint = (typeof failPoints)[number];
 
 const faults = { ioerror: 10, full: 13 } as const;
-type What = "kill" | keyof typeof faults;
+type What = "kill" | "note" | keyof typeof faults;
 
 interface FailOrder {
   readonly point: FailPoint;
@@ -96,6 +97,8 @@ export function readFailPlan(text: string): FailPlan {
   for (const entry of entries) {
     const [, name = "", value = ""] = /^([\w.]+)=(\S+)$/.exec(entry) ?? [];
     if (name === "journal.pages" && /^[1-9]\d*$/.test(value)) journalPages = Number(value);
+    else if (entry === "*=note")
+      orders.push(...failPoints.map((point) => ({ point, what: "note" as const, at: 1 })));
     else orders.push(readOrder(entry, name, value));
   }
   return { orders, journalPages };
@@ -103,13 +106,13 @@ export function readFailPlan(text: string): FailPlan {
 
 function readOrder(entry: string, name: string, value: string): FailOrder {
   const point = failPoints.find((known) => known === name);
-  const [, what, at = "1"] = /^(kill|ioerror|full)(?:@([1-9]\d*))?$/.exec(value) ?? [];
+  const [, what, at = "1"] = /^(kill|note|ioerror|full)(?:@([1-9]\d*))?$/.exec(value) ?? [];
   if (point === undefined || what === undefined) {
     throw new Error(
       `"${entry}" is no fail point: write POINT=kill@N, POINT=ioerror@N, POINT=full@N or journal.pages=N, with a point of src/resilience/fail-points.ts`,
     );
   }
-  if (what !== "kill" && !point.startsWith("journal."))
+  if ((what === "ioerror" || what === "full") && !point.startsWith("journal."))
     throw new Error(`"${entry}": ${what} is an answer of the disk, so it is for points of the journal only`);
   return { point, what: what as What, at: Number(at) };
 }
@@ -136,7 +139,7 @@ function comeBy(waiting: { order: FailOrder; left: number }[]): void {
     // Written at once, past the log, which would still hold it back when the process is gone.
     writeSync(2, `fail point ${point}: ${what}\n`);
     if (what === "kill") process.kill(process.pid, "SIGKILL");
-    else throw diskFault(what);
+    else if (what !== "note") throw diskFault(what);
   }
 }
 

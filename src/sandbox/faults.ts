@@ -2,8 +2,9 @@
  * What can go wrong at a vendor, on demand. A fault waits until a request matches it, is used `times` times (once when
  * not said, `Infinity` until `clear`), and is then gone; the oldest matching fault is used first.
  *
- * - fail   answers an error instead of doing anything
- * - stall  takes the request and never answers; nothing is done
+ * - fail   answers an error, instead of doing anything or, as vendors do as well, after it took effect
+ * - stall  takes the request and never answers; nothing is done, or all of it
+ * - garble does what was asked, and answers something that nobody can read
  * - drop   cuts the connection, before or after the request took effect: the caller cannot tell which
  * - down   cuts every connection, open and new, until `up`
  */
@@ -22,6 +23,12 @@ interface FailFault extends Scope {
   /** Seconds, sent as `Retry-After`. */
   readonly retryAfter?: number;
   readonly headers?: Readonly<Record<string, string>>;
+  /** It takes effect before it fails. */
+  readonly after?: "effect";
+}
+
+interface StallFault extends Scope {
+  readonly after?: "effect";
 }
 
 interface DropFault extends Scope {
@@ -30,12 +37,14 @@ interface DropFault extends Scope {
 
 export type Fault =
   | ({ readonly kind: "fail" } & FailFault)
-  | ({ readonly kind: "stall" } & Scope)
+  | ({ readonly kind: "stall" } & StallFault)
+  | ({ readonly kind: "garble" } & Scope)
   | ({ readonly kind: "drop" } & DropFault);
 
 export interface Faults {
   fail(fault: FailFault): void;
-  stall(scope?: Scope): void;
+  stall(fault?: StallFault): void;
+  garble(scope?: Scope): void;
   drop(fault: DropFault): void;
   down(): void;
   up(): void;
@@ -55,7 +64,8 @@ export function createFaults(cutConnections: () => void): FaultBox {
   const add = (fault: Fault) => waiting.push({ fault, left: fault.times ?? 1 });
   return {
     fail: (fault) => void add({ kind: "fail", ...fault }),
-    stall: (scope = {}) => void add({ kind: "stall", ...scope }),
+    stall: (fault = {}) => void add({ kind: "stall", ...fault }),
+    garble: (scope = {}) => void add({ kind: "garble", ...scope }),
     drop: (fault) => void add({ kind: "drop", ...fault }),
     down() {
       down = true;

@@ -174,13 +174,17 @@ async function answerTo(
   fault: Fault | null,
   unreadable: string | null,
 ): Promise<Answer | null> {
-  if (fault?.kind === "stall" || (fault?.kind === "drop" && fault.after === "before")) return null;
-  if (fault?.kind === "fail") return failed(spec, fault);
+  if (fault && !takesEffect(fault)) return fault.kind === "fail" ? failed(spec, fault) : null;
   const handled = handle(spec, call, unreadable);
   const answer = handled instanceof Promise ? await handled : handled;
   if (call.method !== "GET") spec.save();
-  return fault?.kind === "drop" ? null : answer;
+  if (fault?.kind === "fail") return failed(spec, fault);
+  if (fault?.kind === "garble")
+    return { status: 200, text: "<html><body>Something went wrong</body></html>" };
+  return fault ? null : answer;
 }
+
+const takesEffect = (fault: Fault): boolean => fault.kind === "garble" || fault.after === "effect";
 
 function failed(spec: StandSpec, fault: Extract<Fault, { kind: "fail" }>): Answer {
   const shape = spec.failure(fault.status, `The sandbox was told to answer ${fault.status}.`);

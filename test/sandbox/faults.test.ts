@@ -60,6 +60,22 @@ describe("a fault of a stand-in", () => {
     expect([slack.state.messages, seen.status]).toEqual([[], null]);
   });
 
+  it("that fails, stalls or garbles after the effect leaves the effect and hides it", async () => {
+    slack.faults.fail({ status: 502, after: "effect" });
+    slack.faults.garble();
+    slack.faults.stall({ after: "effect" });
+    const failed = await post(slack, "failed");
+    const garbled = await post(slack, "garbled");
+    expect([failed.status, garbled.status]).toEqual([502, 200]);
+    await expect(garbled.json()).rejects.toThrow(SyntaxError);
+    const controller = new AbortController();
+    const stalled = post(slack, "stalled", controller.signal);
+    while (slack.state.messages.length < 3) await new Promise((resolve) => setImmediate(resolve));
+    controller.abort();
+    await expect(stalled).rejects.toThrow(/fetch failed|aborted/);
+    expect(slack.state.messages.map(({ text }) => text)).toEqual(["failed", "garbled", "stalled"]);
+  });
+
   it("that takes the vendor down cuts open and new connections until it is up", async () => {
     slack.faults.stall();
     const open = post(slack);

@@ -1,0 +1,33 @@
+/** What a run of chaos prints. */
+import { failPoints } from "../../../src/resilience/fail-points.ts";
+import type { ChaosReport } from "./chaos.ts";
+
+const mostListed = 50;
+
+export function reportOf(
+  { audit, lives, unseen, weather, refusals, person }: ChaosReport,
+  { seed, seconds }: { seed: string; seconds: number },
+): { lines: string[]; ok: boolean } {
+  const ok = audit.ok && unseen.length === 0 && lives.unexpected.length === 0;
+  const counted = (counts: Readonly<Record<string, number>>) =>
+    Object.entries(counts)
+      .map(([name, count]) => `${name}: ${count}`)
+      .join(", ");
+  const faults = [
+    ...audit.lost.map((text) => `lost: ${text}`),
+    ...audit.duplicated.map((text) => `twice: ${text}`),
+  ];
+  const lines = [
+    `in ${seconds} s: ${lives.kills} kills at ${lives.killedAt.size} of ${failPoints.length} fail points and at random moments, ${lives.drains} drains, ${lives.fullDisks} full disks, ${lives.failedCommits} failed commits`,
+    `vendors: ${counted(weather)}`,
+    `senders were refused: ${counted(refusals)}`,
+    `a person approved ${person.approved}, rejected ${person.rejected}, replayed ${person.replayed}`,
+    ...faults.slice(0, mostListed),
+    ...(faults.length > mostListed ? [`… and ${faults.length - mostListed} more`] : []),
+    ...unseen.map((point) => `never come by: ${point}`),
+    ...lives.unexpected.map((text) => `the service ended by itself: ${text}`),
+    ...(ok ? [] : [`to see it again: npm run chaos -- --seed ${seed}`]),
+    audit.line,
+  ];
+  return { lines, ok };
+}
