@@ -1,4 +1,5 @@
 /** The configured sources as they stand, for whoever asks the admin port. */
+import { whyUnhealed } from "./config/gaps.ts";
 import { whyNoSecret } from "./config/secret-dates.ts";
 import type { Reads } from "./domain/ports.ts";
 import type { SourceRow } from "./http/admin-views.ts";
@@ -37,6 +38,7 @@ export async function sourceRows({
       lastSecret: activity.get(name)?.lastSecret ?? null,
       unreadable: activity.get(name)?.unreadable ?? null,
       healedUntil: await healedUntil(name),
+      unhealed: config ? (active ? whyUnhealed(config) : "it is inactive") : null,
       watch: await watches.view(source),
     };
   });

@@ -1,4 +1,5 @@
 /** `signalbox check`: every fault of the configuration and the prompts. Starts nothing, makes no request. */
+import { gapNotes } from "../config/gaps.ts";
 import { renderFaults } from "../config/faults.ts";
 import { loadSettings } from "../in-force.ts";
 import type { Settings } from "../in-force.ts";
@@ -14,7 +15,8 @@ export async function check(context: Context): Promise<ExitCode> {
   const settings = await loadSettings(settingsOptions(context), systemClock.now());
   const faults = settings.ok ? [] : settings.faults;
   const warnings = settings.ok ? settings.loaded.warnings : [];
-  if (terminal.json) terminal.printJson({ ok: settings.ok, faults, warnings });
+  const notes = settings.ok ? gapNotes(settings.loaded.config, settings.loaded.idle.sources) : [];
+  if (terminal.json) terminal.printJson({ ok: settings.ok, faults, warnings, notes });
   else if (settings.ok) {
     if (warnings.length > 0) {
       // Without the lines of the file: a dozen of them says no more, and hides the one that is news.
@@ -22,6 +24,8 @@ export async function check(context: Context): Promise<ExitCode> {
         terminal.note(renderFaults([warning], { color: terminal.notePaint.isColorSupported }));
       terminal.note("");
     }
+    for (const { message, fix } of notes)
+      terminal.note(wrap(`note: ${message}. ${fix}`, terminal.width, "  "));
     terminal.print(wrap(summary(settings, terminal.paint.green("ok")), terminal.width));
   } else {
     terminal.print(renderFaults(faults, { color: terminal.paint.isColorSupported }));

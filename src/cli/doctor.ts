@@ -3,6 +3,7 @@ import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname } from "node:path";
+import { gapNotes } from "../config/gaps.ts";
 import { secretFindings } from "../config/secret-dates.ts";
 import { loadSettings } from "../in-force.ts";
 import type { Settings } from "../in-force.ts";
@@ -19,7 +20,8 @@ import type { Terminal } from "./terminal.ts";
 
 export interface Finding {
   readonly check: string;
-  readonly status: "ok" | "warn" | "fault";
+  /** note: something is missed, by choice. */
+  readonly status: "ok" | "note" | "warn" | "fault";
   readonly message: string;
   /** What to do. */
   readonly fix?: string;
@@ -47,7 +49,12 @@ export async function doctor(context: Context): Promise<ExitCode> {
 const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
 function print(terminal: Terminal, { check, status, message, fix }: Finding): void {
-  const colors = { ok: terminal.paint.green, warn: terminal.paint.yellow, fault: terminal.paint.red };
+  const colors = {
+    ok: terminal.paint.green,
+    note: terminal.paint.cyan,
+    warn: terminal.paint.yellow,
+    fault: terminal.paint.red,
+  };
   const indent = " ".repeat(7);
   terminal.print(wrap(`${colors[status](status.padEnd(5))}  ${check}: ${message}`, terminal.width, indent));
   if (fix !== undefined) terminal.print(wrap(indent + terminal.paint.dim(fix), terminal.width, ""));
@@ -81,7 +88,7 @@ function configuration(settings: Awaited<ReturnType<typeof loadSettings>>): Find
       },
     ];
   }
-  const { config, warnings } = settings.loaded;
+  const { config, warnings, idle } = settings.loaded;
   return [
     {
       check,
@@ -94,6 +101,7 @@ function configuration(settings: Awaited<ReturnType<typeof loadSettings>>): Find
       status: "warn",
       ...finding,
     })),
+    ...gapNotes(config, idle.sources).map((note): Finding => ({ check: "healing", status: "note", ...note })),
   ];
 }
 

@@ -138,7 +138,7 @@ async function deliver(
       cause: error,
     });
   }
-  report(terminal, answer.status, await answer.text());
+  await report(terminal, answer);
 }
 
 function webhookUrl(context: Context, source: string, url: string | undefined): string {
@@ -157,16 +157,24 @@ interface Answer {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
-function report(terminal: Context["terminal"], status: number, text: string): void {
+async function report(terminal: Context["terminal"], response: Response): Promise<void> {
+  const { status } = response;
+  let text = await response.text();
+  // What the provider of a handshake wants to read: its own words back.
+  if (response.ok && text !== "" && response.headers.get("content-type")?.startsWith("text/plain")) {
+    if (terminal.json) terminal.printJson({ status: "answered", text });
+    else terminal.print(`${terminal.paint.yellow("answered")}  ${text}`);
+    return;
+  }
   let answer: Answer = {};
   // What the provider wants to read after a submitted dialog.
-  if (status === 200 && text === "") text = "{}";
+  if (response.ok && text === "") text = "{}";
   try {
     answer = JSON.parse(text) as Answer;
   } catch {
     throw new Failure(`the answer is no JSON (status ${status})`, { hint: "Is this the webhook port?" });
   }
-  if (status !== 200) {
+  if (!response.ok) {
     if (terminal.json) terminal.printJson(answer);
     throw new Failure(`refused with ${status} ${answer.error?.code ?? ""}: ${answer.error?.message ?? text}`);
   }

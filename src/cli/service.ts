@@ -127,7 +127,7 @@ function caller(base: string, token: string, context: Context) {
       });
     }
     if (answer.ok) return answer;
-    throw await refusal(base, answer);
+    throw await refusal(base, path, answer);
   };
 }
 
@@ -145,7 +145,7 @@ const codeOf = (error: unknown): string => {
   return cause instanceof Error && "code" in cause ? String(cause.code) : "no connection";
 };
 
-async function refusal(base: string, answer: Response): Promise<Failure> {
+async function refusal(base: string, path: string, answer: Response): Promise<Failure> {
   const body: unknown = await answer.json().catch(() => null);
   const error = (body as { error?: { message?: unknown } } | null)?.error;
   const message = typeof error?.message === "string" ? error.message : null;
@@ -157,9 +157,10 @@ async function refusal(base: string, answer: Response): Promise<Failure> {
         hint: "Set SIGNALBOX_ADMIN_TOKEN to the token that the service was started with.",
       });
     case 409:
-      return new Failure(sentence(message ?? "it changed in the meantime"), {
-        hint: "Look at it again: `signalbox review list`.",
-      });
+      return new Failure(
+        sentence(message ?? "it changed in the meantime"),
+        path.startsWith("/api/actions/") ? { hint: "Look at it again: `signalbox review list`." } : {},
+      );
     default:
       return new Failure(sentence(message ?? `${base} answers with status ${answer.status}`));
   }

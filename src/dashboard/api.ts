@@ -99,6 +99,10 @@ export interface SourceRow {
   readonly inactiveReason: "unset" | "expired" | null;
   readonly lastEventAt: string | null;
   readonly events: number;
+  /** Up to when nothing that it sent is missing; null when it was not healed yet, or can't be. */
+  readonly healedUntil: string | null;
+  /** Why it can't be healed; null when it can. */
+  readonly unhealed: string | null;
   /** What makes its provider notify us; null where that is not ours to keep. */
   readonly watch: {
     readonly state: "active" | "failing" | "lapsed" | "none";

@@ -109,6 +109,11 @@ export function Sources() {
                     ) : (
                       <Ago at={source.lastEventAt} />
                     )}
+                    {source.healedUntil !== null && (
+                      <span class="soft">
+                        nothing missed up to <Ago at={source.healedUntil} />
+                      </span>
+                    )}
                     {source.watch && <WatchLine watch={source.watch} />}
                   </li>
                 ))}

@@ -41,16 +41,23 @@ export interface ReplayFilter {
   readonly until?: number;
 }
 
+/** Counts of events; `restarted` of runs. `more`: the record holds more, and the next round goes on. */
+interface Healed {
+  readonly read: number;
+  /** That were not known. */
+  readonly healed: number;
+  readonly known: number;
+  readonly restarted: number;
+  readonly more: boolean;
+}
+
 /** What people may do. All but `replay` throw Conflict. `by` is how the person was known: `dashboard` or `api`. */
 export interface Control {
   approve(action: string, decision: { hash: string; edited?: JsonObject; by: string }): Promise<void>;
   reject(action: string, decision: { reason: string; by: string }): Promise<void>;
   cancelRun(run: string, reason: string): Promise<void>;
   /** Also throws ServiceError and ServiceClosed. `since` in milliseconds; left out, the source's healed point. */
-  heal(
-    source: string,
-    since: number | undefined,
-  ): Promise<{ readonly healed: number; readonly restarted: number; readonly more: boolean }>;
+  heal(source: string, since: number | undefined): Promise<Healed>;
   /** `count` runs of `events` events; with `dryRun` they are counted only and `runs` is empty. */
   replay(
     filter: ReplayFilter,
@@ -159,8 +166,8 @@ function addDeeds(app: Hono<AdminEnv>, parts: ApiParts): void {
   });
   app.post("/api/sources/:name/heal", async (c) => {
     const since = readSince(await bodyOf(c), clock.now());
-    const { healed, restarted, more } = await control.heal(c.req.param("name"), since);
-    return c.json({ healed, restarted, more });
+    const { read, healed, known, restarted, more } = await control.heal(c.req.param("name"), since);
+    return c.json({ read, healed, known, restarted, more });
   });
   app.post("/api/replays", async (c) => {
     const { command, dryRun } = readReplay(await bodyOf(c), clock.now());

@@ -32,10 +32,14 @@ export interface SourceRow {
   readonly unreadable: Unreadable | null;
   /** Up to when nothing that it sent is missing; milliseconds since the epoch, null when its gaps are not healed. */
   readonly healedUntil: number | null;
+  /** Why they can't be, continuing "it can't be healed: "; null when they can. */
+  readonly unhealed: string | null;
   /** What makes its provider notify us; null where that is not ours to keep. */
   readonly watch: WatchRow | null;
 }
 interface WatchRow {
+  /** The provider's. */
+  readonly id: string | null;
   readonly state: (typeof watchStates)[number];
   /** Milliseconds since the epoch. */
   readonly expiresAt: number | null;
@@ -216,7 +220,9 @@ export const sourceRow = (source: SourceRow) => ({
     reason: redactedOrNull(source.unreadable.reason),
   },
   healedUntil: isoOrNull(source.healedUntil),
+  unhealed: source.unhealed,
   watch: source.watch && {
+    id: source.watch.id,
     state: source.watch.state,
     expiresAt: isoOrNull(source.watch.expiresAt),
     lastRenewedAt: isoOrNull(source.watch.lastRenewedAt),

@@ -152,8 +152,10 @@ export const openapiSchemas = {
     lastSecret: orNull(object({ index: count, at: time })),
     unreadable: orNull(object({ count, lastAt: time, reason: textOrNull })),
     healedUntil: timeOrNull,
+    unhealed: textOrNull,
     watch: orNull(
       object({
+        id: textOrNull,
         state: { enum: [...watchStates] },
         expiresAt: timeOrNull,
         lastRenewedAt: timeOrNull,
@@ -201,6 +203,6 @@ export const openapiSchemas = {
       dryRun: { type: "boolean", default: false },
     },
   },
-  Healed: object({ healed: count, restarted: count, more: { type: "boolean" } }),
+  Healed: object({ read: count, healed: count, known: count, restarted: count, more: { type: "boolean" } }),
   Replay: object({ count, events: count, runs: list(text), dryRun: { type: "boolean" } }),
 };

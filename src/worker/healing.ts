@@ -37,8 +37,12 @@ export interface HealingParts extends Omit<ExpansionParts, "renewWatch"> {
 }
 
 interface HealResult {
+  /** Events that the provider's record held. */
+  readonly read: number;
   /** Events that were not known. */
   readonly healed: number;
+  /** Events that were. */
+  readonly known: number;
   /** Runs of known events that were started again. */
   readonly restarted: number;
   /** The record holds more: the next round goes on. */
@@ -125,7 +129,7 @@ export function startHealing(parts: HealingParts): Healing {
       if (!heals(source))
         throw new Conflict(
           "wrong_state",
-          `source ${name} can't be healed: set its credentials under \`healing\``,
+          `source ${name} can't be healed: it is inactive, or you have to set its credentials under \`healing\``,
         );
       return exclusively(source, since);
     },
@@ -163,10 +167,11 @@ async function round(parts: HealingParts, source: Source, { since, ...turn }: Ro
   if (source.heal) return healRecord(parts, source.name, source.heal.bind(source), { since, ...turn });
   // Without a cursor the mailbox was just connected; where it stands is noted elsewhere.
   if ((await parts.state.get("cursor", source.name)) === null)
-    return { healed: 0, restarted: 0, more: false };
-  const { fresh } = await readFeed(parts, source.name, turn.signal);
+    return { read: 0, healed: 0, known: 0, restarted: 0, more: false };
+  // Its cursor says where to go on from; a time asks for what the feed may have passed over.
+  const { read, fresh } = await readFeed(parts, source.name, turn.signal, since !== undefined);
   count(parts, source.name, fresh, 0);
-  return { healed: fresh, restarted: 0, more: false };
+  return { read, healed: fresh, known: read - fresh, restarted: 0, more: false };
 }
 
 async function healRecord(
@@ -185,7 +190,7 @@ async function healRecord(
   }
   const from = since ?? withinReach(parts, name, reached);
   const record = heal({ ...parts.wanted(name), since: from, signal })[Symbol.asyncIterator]();
-  const total = { healed: 0, restarted: 0 };
+  const total = { read: 0, healed: 0, known: 0, restarted: 0 };
   const mostParts = since === undefined ? partsPerRound : Number.POSITIVE_INFINITY;
   try {
     for (let part = 0; part < mostParts; part += 1) {
@@ -199,7 +204,9 @@ async function healRecord(
       version += 1;
       const { fresh, restarted } = newsIn(accepted);
       count(parts, name, fresh, restarted);
+      total.read += accepted.length;
       total.healed += fresh;
+      total.known += accepted.length - fresh;
       total.restarted += restarted;
       await extend();
     }

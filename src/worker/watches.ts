@@ -31,6 +31,7 @@ interface WatchRecord {
 
 /** What people are shown of a watch. */
 interface WatchView {
+  readonly id: string | null;
   readonly state: (typeof watchStates)[number];
   readonly expiresAt: number | null;
   readonly lastRenewedAt: number | null;
@@ -188,6 +189,7 @@ async function viewOf({ state, clock }: WatchParts, source: Source): Promise<Wat
   const { watch, renewedAt, failures, error } = (await recordOf(state, source.name)).record;
   const lapsed = watch !== null && watch.expiresAt <= clock.now();
   return {
+    id: watch?.id ?? null,
     state: lapsed ? "lapsed" : failures > 0 ? "failing" : watch === null ? "none" : "active",
     expiresAt: watch?.expiresAt ?? null,
     lastRenewedAt: renewedAt,

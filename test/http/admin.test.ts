@@ -305,7 +305,7 @@ describe("the API's answers", () => {
       heal: async (source, since) => {
         if (source === "none") throw new Conflict("not_found", "there is no source none");
         if (since === undefined) throw new ServiceError("source:stripe", "unavailable", "answered HTTP 500");
-        return { healed: 3, restarted: 1, more: false };
+        return { read: 5, healed: 3, known: 2, restarted: 1, more: false };
       },
     };
     const admin = await start({ rows, control });

@@ -119,7 +119,7 @@ describe("a service that was down", () => {
       expect(answer).not.toHaveProperty("error");
       return answer;
     });
-    expect(again).toEqual({ healed: 0, restarted: 0, more: false });
+    expect(again).toEqual({ read: 1, healed: 0, known: 1, restarted: 0, more: false });
     expect(await stored(after)).toEqual(["evt_down", "guid-down"]);
     await after.stop();
   });

@@ -231,6 +231,7 @@ const sampleSources = (now: number): SourceRow[] => [
     lastSecret: null,
     unreadable: null,
     healedUntil: now - 3 * minute,
+    unhealed: null,
     watch: null,
   },
   {
@@ -243,7 +244,9 @@ const sampleSources = (now: number): SourceRow[] => [
     lastSecret: { index: 1, at: now - 2 * minute },
     unreadable: { count: 2, lastAt: now - 5 * minute, reason: "the body is not valid JSON in UTF-8" },
     healedUntil: null,
+    unhealed: "it lacks `healing.apiKey`",
     watch: {
+      id: null,
       state: "failing",
       expiresAt: now + 60 * minute,
       lastRenewedAt: now - 60 * minute,
@@ -260,6 +263,7 @@ const sampleSources = (now: number): SourceRow[] => [
     lastSecret: null,
     unreadable: null,
     healedUntil: null,
+    unhealed: "it is inactive",
     watch: null,
   },
 ];

@@ -1,5 +1,6 @@
-/** Events made here and sent as their provider would. */
+/** Events brought in by hand: made here and sent as their provider would, or fetched from it. */
 import type { Command } from "commander";
+import { remote } from "./parts.ts";
 import type { Parts } from "./parts.ts";
 
 export function addSending(program: Command, { does }: Parts): void {
@@ -25,6 +26,17 @@ export function addSending(program: Command, { does }: Parts): void {
     .action(
       does(async (context, name: string, options: object) =>
         (await import("../send.ts")).trigger(context, name, options),
+      ),
+    );
+  program
+    .command("heal")
+    .description("fetch now what a provider did not manage to deliver")
+    .argument("[source]", "a source of the configuration; default: all that can be healed")
+    .option("--since <time>", "from: 24h, 7d, or 2026-11-24T08:00:00Z; default: where it was healed to")
+    .addOption(remote())
+    .action(
+      does(async (context, source: string | undefined, options: object) =>
+        (await import("../heal.ts")).heal(context, source, options),
       ),
     );
 }
