@@ -8,7 +8,7 @@
  */
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { startApp } from "../app.ts";
 import type { App } from "../app.ts";
 import { readEnvironment } from "../config/environment.ts";
@@ -18,6 +18,7 @@ import { packageRoot } from "../package.ts";
 import { startSandbox } from "../sandbox/index.ts";
 import type { Sandbox } from "../sandbox/index.ts";
 import type { Context } from "./context.ts";
+import { demoConfig, demoFolder, openDoor } from "./demo-door.ts";
 import { connect, urlOf } from "./service.ts";
 import type { Service } from "./service.ts";
 
@@ -48,7 +49,7 @@ const mailbox = "support@example.com";
 export const publicUrl = "http://localhost:8080";
 
 export async function openStage(context: Context): Promise<Stage> {
-  const folder = join(resolve(context.cwd, context.environment.dataDir), "demo");
+  const folder = demoFolder(context);
   const file = join(folder, "demo.json");
   const earlier = readRecord(file);
   const resumed = earlier !== null && !earlier.finished;
@@ -65,10 +66,11 @@ export async function openStage(context: Context): Promise<Stage> {
     const environment = demoEnvironment(folder, record, sandbox);
     const app = await startApp({
       cwd: packageRoot,
-      file: join(packageRoot, "signalbox.yaml"),
+      file: demoConfig,
       environment,
       log: createFileLog("info", join(folder, "service.log")),
     });
+    const door = openDoor(folder, environment);
     return {
       folder,
       resumed,
@@ -79,6 +81,7 @@ export async function openStage(context: Context): Promise<Stage> {
       ingestUrl: () => urlOf(app.ingest.host, app.ingest.port),
       save,
       close: async () => {
+        door.close();
         await app.stop();
         await sandbox.close();
       },

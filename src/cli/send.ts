@@ -4,13 +4,18 @@ import { resolve } from "node:path";
 import type { SourceConfig } from "../config/schema.ts";
 import { currentSecret } from "../config/secret-dates.ts";
 import { systemClock } from "../resilience/clock.ts";
+import type { Signed } from "../sandbox/senders.ts";
 import type { Context } from "./context.ts";
 import { exampleEvent, exampleNames } from "./example-events.ts";
+import { demoContext } from "./demo-door.ts";
 import { Failure, usage } from "./failure.ts";
-import { notRunning, readServerFile, urlOf } from "./service.ts";
+import { isMailbox, mailboxExample, mailboxExamples, mailboxNotification } from "./mailbox.ts";
+import type { Mailbox, MailboxSource } from "./mailbox.ts";
+import { connect, notRunning, readServerFile, urlOf } from "./service.ts";
+import type { List, SourceRow } from "./service.ts";
 import { readSettings } from "./settings.ts";
 import { hasIdHeader, headerEvent, sign } from "./signers.ts";
-import type { SignableSource } from "./signers.ts";
+import type { Outgoing, SignableSource } from "./signers.ts";
 
 export interface SendOptions {
   readonly source: string;
@@ -20,15 +25,20 @@ export interface SendOptions {
 }
 
 export async function send(context: Context, file: string, options: SendOptions): Promise<void> {
-  const source = await sourceNamed(context, options.source);
-  if (options.id !== undefined && !hasIdHeader(source.config))
+  const target = await targetNamed(context, options.source, options.url);
+  const { config } = target;
+  if (options.id !== undefined && (isMailbox(config) || !hasIdHeader(config)))
     throw usage(
-      `--id does not fit a ${source.config.type} source`,
+      `--id does not fit a ${config.type} source`,
       "Its id is in the signed body: change it there.",
     );
   const body = readBody(context, file);
-  const event = headerEvent(source.config, body, options.event);
-  await deliver(context, source, body, { ...options, event });
+  if (isMailbox(config)) {
+    await deliver(target, await mailboxNotification(mailboxOf(target, config), body));
+    return;
+  }
+  const event = headerEvent(config, body, options.event);
+  await deliver(target, signedEvent(target, config, { body, event, id: options.id }));
 }
 
 export async function trigger(
@@ -39,56 +49,88 @@ export async function trigger(
   const dot = name.indexOf(".");
   if (dot < 1)
     throw usage(`${name} is not SOURCE.EVENT`, "For example: signalbox trigger github.pull_request.opened");
-  const source = await sourceNamed(context, name.slice(0, dot));
+  const target = await targetNamed(context, name.slice(0, dot), options.url);
   const type = name.slice(dot + 1);
-  const example = exampleEvent(source.config, type, systemClock.now(), options.id);
-  if (!example) {
-    const all = exampleNames(source.config.type).map((one) => `  ${source.name}.${one}`);
-    throw usage(
-      `there is no example of ${type} for ${source.name}`,
-      `There are:\n${all.join("\n")}\nAnything else is sent with \`signalbox send FILE --source ${source.name}\`.`,
+  const { config } = target;
+  if (isMailbox(config)) {
+    if (!mailboxExamples(config).includes(type)) throw noExample(target, type, mailboxExamples(config));
+    if (options.id !== undefined) throw usage("--id does not fit a mail", "The mailbox gives it its id.");
+    await deliver(target, await mailboxExample(mailboxOf(target, config), type));
+    context.terminal.note(
+      `The mailbox is read now; what is new in it comes in as message.received of ${target.name}.`,
     );
+    return;
   }
-  await deliver(context, source, example.body, { ...options, event: example.event });
+  const example = exampleEvent(config, type, systemClock.now(), options.id);
+  if (!example) throw noExample(target, type, exampleNames(config.type));
+  await deliver(target, signedEvent(target, config, { ...example, id: options.id }));
 }
 
-interface ActiveSource {
+function noExample({ name }: Target, type: string, names: readonly string[]): Failure {
+  const all = names.map((one) => `  ${name}.${one}`);
+  return usage(
+    `there is no example of ${type} for ${name}`,
+    `There are:\n${all.join("\n")}\nAnything else is sent with \`signalbox send FILE --source ${name}\`.`,
+  );
+}
+
+/** What an event is for: a source, of the service of this folder or of the demo that runs in its place. */
+interface Target {
+  /** As the command was called, or as the demo was set up. */
+  readonly context: Context;
+  readonly isDemo: boolean;
   readonly name: string;
-  readonly config: SignableSource;
-  readonly secret: string;
+  readonly config: SourceConfig;
   /** Its address as its provider knows it. */
   readonly publicUrl: string;
+  /** From `--url`. */
+  readonly url: string | undefined;
 }
 
-async function sourceNamed(context: Context, name: string): Promise<ActiveSource> {
+async function targetNamed(called: Context, name: string, url: string | undefined): Promise<Target> {
+  const demo = url === undefined && readServerFile(called) === null ? demoContext(called) : null;
+  const context = demo ?? called;
+  if (demo) called.terminal.note("No service runs here; this goes to the demo that does.");
   const { config } = (await readSettings(context)).loaded;
   const source = config.sources[name];
   if (!source) {
     const names = Object.keys(config.sources).join(", ") || "none";
     throw usage(`there is no source ${name} in the configuration`, `There are: ${names}.`);
   }
-  return { name, ...signable(name, source), publicUrl: `${config.server.publicUrl}/webhooks/${name}` };
+  const publicUrl = `${config.server.publicUrl}/webhooks/${name}`;
+  return { context, isDemo: demo !== null, name, config: source, publicUrl, url };
 }
 
-function signable(name: string, source: SourceConfig): Pick<ActiveSource, "config" | "secret"> {
-  if (source.type === "gmail" || source.type === "outlook") {
-    throw new Failure(`a notification for ${name} can't be made here: it stands for a mail in the mailbox`, {
-      hint: "Send a mail to the mailbox, or watch one come in with `signalbox demo`.",
-    });
-  }
+const mailboxOf = <S extends MailboxSource>({ name, context, url }: Target, config: S): Mailbox<S> => ({
+  name,
+  config,
+  subscription: async () => {
+    if (url !== undefined) return null;
+    const { items } = await connect(context).get<List<SourceRow>>("/api/sources");
+    return items.find((row) => row.name === name)?.watch?.id ?? null;
+  },
+});
+
+function signedEvent(
+  { name, publicUrl }: Target,
+  source: SignableSource,
+  event: Pick<Outgoing, "body" | "event" | "id">,
+): Signed {
   const now = systemClock.now();
+  return sign(source, { ...event, secret: secretOf(name, source, now), now, publicUrl });
+}
+
+function secretOf(name: string, source: SignableSource, now: number): string {
   const secret = currentSecret(source.secrets.filter(canSign), now);
-  if (secret === null && currentSecret(source.secrets, now) !== null) {
+  if (secret !== null) return secret;
+  if (currentSecret(source.secrets, now) !== null) {
     throw new Failure(`an event for ${name} can't be signed here: only its sender holds the private key`, {
       hint: "Add a shared secret (whsec_…) of your own to the source's secrets, to test with.",
     });
   }
-  if (secret === null) {
-    throw new Failure(`the source ${name} is inactive: none of its secrets is set and unexpired`, {
-      hint: "Set its secret in the environment, for the service and for this command.",
-    });
-  }
-  return { config: source, secret };
+  throw new Failure(`the source ${name} is inactive: none of its secrets is set and unexpired`, {
+    hint: "Set its secret in the environment, for the service and for this command.",
+  });
 }
 
 /** A public key only verifies. */
@@ -114,21 +156,9 @@ function readBytes({ cwd }: Context, file: string): Buffer {
   }
 }
 
-interface Delivery {
-  readonly event: string | null;
-  readonly id?: string;
-  readonly url?: string;
-}
-
-async function deliver(
-  context: Context,
-  source: ActiveSource,
-  body: string,
-  { event, id, url }: Delivery,
-): Promise<void> {
-  const { terminal } = context;
-  const address = webhookUrl(context, source.name, url);
-  const signed = sign(source.config, { ...source, body, event, id, now: systemClock.now() });
+async function deliver(target: Target, signed: Signed): Promise<void> {
+  const { context, name, url } = target;
+  const address = webhookUrl(context, name, url);
   let answer: Response;
   try {
     answer = await fetch(address, { method: "POST", headers: signed.headers, body: signed.body });
@@ -138,7 +168,7 @@ async function deliver(
       cause: error,
     });
   }
-  await report(terminal, answer);
+  await report(target, answer);
 }
 
 function webhookUrl(context: Context, source: string, url: string | undefined): string {
@@ -157,7 +187,8 @@ interface Answer {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
-async function report(terminal: Context["terminal"], response: Response): Promise<void> {
+async function report({ context, isDemo }: Target, response: Response): Promise<void> {
+  const { terminal, environment } = context;
   const { status } = response;
   let text = await response.text();
   // What the provider of a handshake wants to read: its own words back.
@@ -188,5 +219,6 @@ async function report(terminal: Context["terminal"], response: Response): Promis
   terminal.print(
     `${outcome === "accepted" ? paint.green(outcome) : paint.yellow(outcome)}  ${answer.event ?? ""}  ${runs}`,
   );
-  if (answer.event) terminal.note(`Follow it: signalbox explain ${answer.event}`);
+  const folder = isDemo ? `SIGNALBOX_DATA_DIR=${environment.dataDir} ` : "";
+  if (answer.event) terminal.note(`Follow it: ${folder}signalbox explain ${answer.event}`);
 }

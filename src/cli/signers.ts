@@ -14,7 +14,7 @@ import {
 import type { Signed } from "../sandbox/senders.ts";
 import { usage } from "./failure.ts";
 
-/** Pushes and notifications are Google's and Microsoft's to make. */
+/** Pushes and notifications of mailboxes are in mailbox.ts. */
 export type SignableSource = Exclude<SourceConfig, { type: "gmail" | "outlook" }>;
 
 export interface Outgoing {

@@ -1,4 +1,6 @@
 /** Mail as the mailbox keeps it: RFC 822 bytes, and Gmail's views of them. */
+import type { Json } from "../domain/json.ts";
+import { asObject, asText } from "./bodies.ts";
 import type { Effect } from "./stand.ts";
 
 export interface MailRecord {
@@ -49,6 +51,13 @@ export interface Mail {
   readonly html?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly threadId?: string;
+}
+
+/** A mail as a program gives it to a stand-in; null when a part is missing. */
+export function mailIn(body: Json): Mail | null {
+  const given = asObject(asObject(body)["mail"]);
+  const [from, to, subject, text] = ["from", "to", "subject", "text"].map((field) => asText(given[field]));
+  return from && to && subject && text ? { from, to, subject, text } : null;
 }
 
 export const encodeRaw = (text: string): string => Buffer.from(text, "utf8").toString("base64url");

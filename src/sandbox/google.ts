@@ -3,10 +3,10 @@ import { createPrivateKey, createPublicKey, generateKeyPair, sign } from "node:c
 import { promisify } from "node:util";
 import type { Json, JsonObject } from "../domain/json.ts";
 import { asNumber, asObject, asText } from "./bodies.ts";
-import type { Answer, Call } from "./call.ts";
+import type { Answer, Call, Route } from "./call.ts";
 import { bearer } from "./call.ts";
 import type { GoogleState, Mail } from "./gmail-messages.ts";
-import { composeMail, encodeRaw } from "./gmail-messages.ts";
+import { composeMail, encodeRaw, mailIn } from "./gmail-messages.ts";
 import { addMail, gmailRoutes, googleFailure } from "./gmail.ts";
 import type { Stand, VendorOptions } from "./stand.ts";
 import { openStand, saving } from "./stand.ts";
@@ -75,6 +75,7 @@ export async function startGoogle(options: VendorOptions): Promise<GoogleSandbox
       ["POST", "/token", (call) => token(state, now(), call)],
       ["GET", "/oauth2/v3/certs", () => keySet(state)],
       ...gmailRoutes(state, now),
+      ...sandboxRoutes(state, now),
     ],
     authorize: (call) => authorize(state, now(), call),
     failure: googleFailure,
@@ -83,16 +84,43 @@ export async function startGoogle(options: VendorOptions): Promise<GoogleSandbox
   return { ...stand, state, ...verbs(state, stand.url, now, saving(store.save)) };
 }
 
+function receiveRaw(state: GoogleState, at: number, raw: string, options: { threadId?: string }) {
+  const record = addMail(state, { raw: encodeRaw(raw), labelIds: ["INBOX", "UNREAD"], at, ...options });
+  return { id: record.id, historyId: String(record.historyId) };
+}
+
+function receive(state: GoogleState, at: number, mail: Mail) {
+  const raw = composeMail(mail, `<mail-${state.nextId}@sandbox.example>`, at);
+  return receiveRaw(state, at, raw, mail.threadId === undefined ? {} : { threadId: mail.threadId });
+}
+
+/** Doors that Google does not have: another program has a mail arrive, and has the newest change announced. */
+function sandboxRoutes(state: GoogleState, now: () => number): Route[] {
+  return [
+    [
+      "POST",
+      "/sandbox/mail",
+      (call) => {
+        const mail = mailIn(call.body);
+        return mail
+          ? { status: 200, json: receive(state, now(), mail) }
+          : googleFailure(400, "`mail` takes from, to, subject and text.");
+      },
+    ],
+    [
+      "POST",
+      "/sandbox/push",
+      (call) => {
+        const [audience, email] = ["audience", "email"].map((field) => asText(asObject(call.body)[field]));
+        if (!audience || !email) return googleFailure(400, "`audience` and `email` are missing.");
+        const token = mintToken(state, now(), { audience, email });
+        return { status: 200, json: { token, body: pushBody(state, now(), String(state.historyId)) } };
+      },
+    ],
+  ];
+}
+
 function verbs(state: GoogleState, url: string, now: () => number, seed: ReturnType<typeof saving>) {
-  const receiveRaw = (raw: string, options: { threadId?: string } = {}) => {
-    const record = addMail(state, {
-      raw: encodeRaw(raw),
-      labelIds: ["INBOX", "UNREAD"],
-      at: now(),
-      ...options,
-    });
-    return { id: record.id, historyId: String(record.historyId) };
-  };
   return {
     jwksUrl: `${url}/oauth2/v3/certs`,
     tokenUrl: `${url}/token`,
@@ -105,11 +133,10 @@ function verbs(state: GoogleState, url: string, now: () => number, seed: ReturnT
         token_uri: `${url}/token`,
       }),
     mintPushToken: (claims: PushTokenClaims) => mintToken(state, now(), claims),
-    receive: seed((mail: Mail) => {
-      const raw = composeMail(mail, `<mail-${state.nextId}@sandbox.example>`, now());
-      return receiveRaw(raw, mail.threadId === undefined ? {} : { threadId: mail.threadId });
-    }),
-    receiveRaw: seed(receiveRaw),
+    receive: seed((mail: Mail) => receive(state, now(), mail)),
+    receiveRaw: seed((raw: string, options: { threadId?: string } = {}) =>
+      receiveRaw(state, now(), raw, options),
+    ),
     pushBody: seed((historyId?: string) => pushBody(state, now(), historyId ?? String(state.historyId))),
     expireHistory: seed(() => {
       state.historyId += 1;

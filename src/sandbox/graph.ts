@@ -3,7 +3,7 @@ import { asObject, asText } from "./bodies.ts";
 import type { Answer, Call } from "./call.ts";
 import { bearer } from "./call.ts";
 import type { Mail } from "./gmail-messages.ts";
-import { composeMail } from "./gmail-messages.ts";
+import { composeMail, mailIn } from "./gmail-messages.ts";
 import { addMessage, delta, etagOf, graphFailure, messageMime } from "./graph-mailbox.ts";
 import type { GraphState } from "./graph-mailbox.ts";
 import { drop, subscriptionRoutes } from "./graph-subscriptions.ts";
@@ -67,6 +67,7 @@ export async function startGraph(options: VendorOptions): Promise<GraphSandbox> 
       ["GET", `${mailbox}/mailFolders/:folder/messages/delta`, (call) => delta(state, call)],
       ["GET", `${mailbox}/messages/:id/$value`, (call) => messageMime(state, call)],
       ...subscriptionRoutes(state, now),
+      ["POST", "/sandbox/mail", (call) => sandboxMail(state, now(), call)],
     ],
     authorize: (call) => authorize(state, now(), call),
     failure: graphFailure,
@@ -75,15 +76,25 @@ export async function startGraph(options: VendorOptions): Promise<GraphSandbox> 
   return { ...stand, state, ...verbs(state, stand.url, now, saving(store.save)) };
 }
 
+function receive(state: GraphState, at: number, mail: Mail): { id: string } {
+  return { id: addMessage(state, composeMail(mail, `<mail-${state.nextId}@sandbox.example>`, at), at).id };
+}
+
+/** A door that Graph does not have: another program has a mail arrive, and is given the item that announces it. */
+function sandboxMail(state: GraphState, now: number, call: Call): Answer {
+  const mail = mailIn(call.body);
+  if (!mail) return graphFailure(400, "`mail` takes from, to, subject and text.");
+  const { id } = receive(state, now, mail);
+  return { status: 200, json: { id, item: { tenantId, ...change(state, { changeType: "created" }, id) } } };
+}
+
 function verbs(state: GraphState, url: string, now: () => number, seed: ReturnType<typeof saving>) {
   const receiveRaw = (mime: string) => ({ id: addMessage(state, mime, now()).id });
   return {
     baseUrl: `${url}/v1.0`,
     tokenUrl: `${url}/${tenant}/oauth2/v2.0/token`,
     credentials: () => JSON.stringify({ tenant, client_id: "sandbox", client_secret: "sandbox" }),
-    receive: seed((mail: Mail) =>
-      receiveRaw(composeMail(mail, `<mail-${state.nextId}@sandbox.example>`, now())),
-    ),
+    receive: seed((mail: Mail) => receive(state, now(), mail)),
     receiveRaw: seed(receiveRaw),
     remove: seed((id: string) => {
       state.messages = state.messages.map((one) => (one.id === id ? { ...one, id: "" } : one));
@@ -135,7 +146,7 @@ function posts(
   });
 }
 
-function change(state: GraphState, { changeType }: Subscription, id: string) {
+function change(state: GraphState, { changeType }: Pick<Subscription, "changeType">, id: string) {
   const resource = `Users/${tenantId}/Messages/${id}`;
   const changeKey = state.messages.find((message) => message.id === id)?.changeKey ?? "";
   return {

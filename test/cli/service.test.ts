@@ -145,7 +145,7 @@ describe("sending", { timeout: 60_000 }, () => {
   test("a Gmail push can't be made here, and the program says why", async () => {
     const { code, stderr } = await program.cli("trigger", "inbox.message.received");
     expect(code).toBe(1);
-    expect(stderr.replaceAll(/\s+/g, " ")).toContain("it stands for a mail in the mailbox");
+    expect(stderr.replaceAll(/\s+/g, " ")).toContain("only Google can sign one that the service accepts");
   });
 
   test("trigger sends each example as an event of its own, and lists them for an unknown name", async () => {

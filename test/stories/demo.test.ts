@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { runProgram } from "../support/program.ts";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 const program = fileURLToPath(new URL("../../dist/src/main.js", import.meta.url));
@@ -107,6 +108,21 @@ describe("the demo", () => {
     expect(text()).toContain("An earlier demo was cut short");
     expect(summaryIn(text())).toMatchObject({ lost: [], duplicated: [], runs: { other: {} } });
   }, 240_000);
+
+  it("takes what is triggered beside it, mail too, and counts it like its own", async () => {
+    const { child, text, until } = start();
+    await until("4  It goes on");
+    for (const name of ["inbox.message.received", "stripe.customer.subscription.deleted"]) {
+      const sent = await runProgram(["trigger", name, "--json"], { cwd: folder });
+      expect(sent.stderr).toContain("this goes to the demo");
+      expect(JSON.parse(sent.stdout)).toMatchObject({ status: "accepted", runs: 1 });
+    }
+    child.kill("SIGINT");
+    expect(await finish(child), text().slice(-800)).toBe(0);
+    expect(text()).toMatch(/lost\s+0/);
+    const after = await runProgram(["trigger", "inbox.message.received"], { cwd: folder });
+    expect(after.code).not.toBe(0);
+  }, 120_000);
 
   it("goes on until Ctrl-C, and then shows what came of it", async () => {
     const { child, text, until } = start();
