@@ -3,16 +3,16 @@ import { actionStatesBefore } from "../domain/action.ts";
 import type { ActionStatus } from "../domain/action.ts";
 import { Conflict } from "../domain/errors.ts";
 import { isFinal } from "../domain/run.ts";
-import type { RunStatus } from "../domain/run.ts";
 import { hashJson } from "../domain/json.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { ActionOutcome, BeginResult, ClaimKey, PlanRecord } from "../domain/ports.ts";
 import type { Action } from "../domain/action.ts";
 import { actionFrom, marks, text, textOrNull } from "./rows.ts";
-import { assertClaimed, progressed, requeueReviewed } from "./runs.ts";
+import { assertClaimed, holdRun, progressed, requeueReviewed } from "./runs.ts";
+import type { HeldRun } from "./runs.ts";
 import { recordStep } from "./steps.ts";
 import { sql } from "./sql.ts";
-import type { Scope, Sql, SqlValue, Transaction } from "./sql.ts";
+import type { Row, Rows, Scope, Sql, SqlValue, Transaction } from "./sql.ts";
 import { place } from "./vault.ts";
 
 export function* actionsOf({ vault }: Pick<Scope, "vault">, run: string): Sql<Action[]> {
@@ -25,31 +25,49 @@ export function* actionById({ vault }: Pick<Scope, "vault">, id: string): Sql<Ac
   return row ? actionFrom(row, vault) : null;
 }
 
+const actionRows = {
+  table: "actions",
+  columns: {
+    id: "text",
+    run: "text",
+    position: "integer",
+    agent: "text",
+    name: "text",
+    kind: "text",
+    subject: "text",
+    key: "text",
+    status: "text",
+    input: "text",
+    hash: "text",
+    needs: "text",
+    reason: "text",
+    created_at: "integer",
+    updated_at: "integer",
+  },
+  unlessThere: null,
+} as const satisfies Rows;
+
 export function* recordPlan(tx: Transaction, claim: ClaimKey, { step, actions }: PlanRecord): Sql<void> {
   yield* recordStep(tx, claim, step);
-  for (const [position, action] of actions.entries()) {
-    yield* sql.run(
-      `INSERT INTO actions (id, run, position, agent, name, kind, subject, key, status, input, hash, needs, reason,
-         created_at, updated_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      action.id,
-      action.run,
-      position,
-      action.agent,
-      action.name,
-      action.kind,
-      action.subject,
-      action.key,
-      action.status,
-      tx.vault.sealText(JSON.stringify(action.input), place.actionInput(action.id)),
-      action.hash,
-      JSON.stringify(action.needs),
-      action.reason,
-      tx.now,
-      tx.now,
-    );
-    tx.changed("action", action.id);
-  }
+  const rows = actions.map((action, position) => ({
+    id: action.id,
+    run: action.run,
+    position,
+    agent: action.agent,
+    name: action.name,
+    kind: action.kind,
+    subject: action.subject,
+    key: action.key,
+    status: action.status,
+    input: tx.vault.sealText(JSON.stringify(action.input), place.actionInput(action.id)),
+    hash: action.hash,
+    needs: JSON.stringify(action.needs),
+    reason: action.reason,
+    created_at: tx.now,
+    updated_at: tx.now,
+  }));
+  yield* sql.insert(actionRows, ...rows);
+  for (const { id } of actions) tx.changed("action", id);
 }
 
 export function* beginAction(
@@ -60,25 +78,43 @@ export function* beginAction(
 ): Sql<BeginResult> {
   yield* assertClaimed(claim);
   const action = yield* required(tx, id);
-  const used = yield* sql.get(
-    "SELECT ref, payload_hash FROM keys WHERE scope = 'action' AND key = ?",
-    action.key,
-  );
+  const used = yield* takeKey(tx, action);
   const holder = used ? text(used, "ref") : null;
   if (used && holder !== id && holder !== takeOver) {
     const samePayload = textOrNull(used, "payload_hash") === action.hash;
     return { go: false, samePayload, holder: yield* required(tx, text(used, "ref")) };
   }
-  yield* sql.run(
-    `INSERT INTO keys (scope, key, ref, payload_hash, created_at) VALUES ('action', ?, ?, ?, ?)
-     ON CONFLICT (scope, key) DO UPDATE SET ref = excluded.ref, payload_hash = excluded.payload_hash`,
-    action.key,
-    id,
-    action.hash,
-    tx.now,
-  );
+  if (used) {
+    yield* sql.run(
+      "UPDATE keys SET ref = ?, payload_hash = ? WHERE scope = 'action' AND key = ?",
+      id,
+      action.hash,
+      action.key,
+    );
+  }
   yield* move(tx, id, "executing", "attempts = attempts + 1, intent_at = ?", tx.now);
   return { go: true };
+}
+
+/** Takes the key for an action where nobody has it; else returns its row, which stays so until the transaction ends. */
+function* takeKey(tx: Transaction, { id, key, hash }: Action): Sql<Row | undefined> {
+  for (;;) {
+    const taken = yield* sql.run(
+      `INSERT INTO keys (scope, key, ref, payload_hash, created_at) VALUES ('action', ?, ?, ?, ?)
+       ON CONFLICT DO NOTHING`,
+      key,
+      id,
+      hash,
+      tx.now,
+    );
+    if (taken === 1) return undefined;
+    const used = yield* sql.get(
+      "SELECT ref, payload_hash FROM keys WHERE scope = 'action' AND key = ? FOR UPDATE",
+      key,
+    );
+    // Given back between the two: then it is free.
+    if (used) return used;
+  }
 }
 
 export function* endAction(tx: Transaction, claim: ClaimKey, id: string, outcome: ActionOutcome): Sql<void> {
@@ -110,9 +146,11 @@ export function* approve(
   edited: JsonObject | null,
   by: string,
 ): Sql<Decided> {
-  const action = yield* required(tx, id);
+  const { action, run } = yield* held(tx, id);
   assertHeld(action);
-  yield* assertAlive(action.run);
+  if (isFinal(run.status)) {
+    throw new Conflict("wrong_state", `run ${action.run} is ${run.status}: replay it instead`);
+  }
   if (action.hash !== hash) {
     throw new Conflict(
       "stale_hash",
@@ -130,20 +168,20 @@ export function* approve(
     by,
     tx.now,
   );
-  yield* requeueReviewed(tx, action.run);
+  yield* requeueReviewed(tx, action.run, run);
   return yield* decided(action.run);
 }
 
 export function* reject(tx: Transaction, id: string, reason: string, by: string): Sql<Decided> {
-  const action = yield* required(tx, id);
+  const { action, run } = yield* held(tx, id);
   assertHeld(action);
   yield* move(tx, id, "rejected", "reason = ?, decided_by = ?, decided_at = ?", reason, by, tx.now);
   yield* skipDependents(tx, action);
-  const held = yield* sql.get(
-    "SELECT 1 FROM actions WHERE run = ? AND status IN ('awaiting_review', 'uncertain')",
+  const others = yield* sql.get(
+    "SELECT 1 FROM actions WHERE run = ? AND status IN ('awaiting_review', 'uncertain') LIMIT 1",
     action.run,
   );
-  if (!held) yield* requeueReviewed(tx, action.run);
+  if (!others) yield* requeueReviewed(tx, action.run, run);
   return yield* decided(action.run);
 }
 
@@ -175,10 +213,11 @@ function assertHeld(action: Action): void {
   );
 }
 
-function* assertAlive(run: string): Sql<void> {
-  const row = yield* sql.get("SELECT status FROM runs WHERE id = ?", run);
-  const status = row ? (text(row, "status") as RunStatus) : "dead";
-  if (isFinal(status)) throw new Conflict("wrong_state", `run ${run} is ${status}: replay it instead`);
+/** An action and its run, neither of which anybody else changes until the transaction ends. */
+function* held(tx: Transaction, id: string): Sql<{ action: Action; run: HeldRun }> {
+  const run = yield* holdRun((yield* required(tx, id)).run);
+  if (!run) throw new Error(`the run of action ${id} is not there`);
+  return { action: yield* required(tx, id), run };
 }
 
 function* required(tx: Transaction, id: string): Sql<Action> {

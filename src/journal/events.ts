@@ -4,45 +4,114 @@ import { sha256 } from "../domain/json.ts";
 import { JournalUnavailable } from "../domain/errors.ts";
 import type { AcceptRequest, Acceptance, AcceptedItem } from "../domain/ports.ts";
 import { expansionAgent } from "../domain/run.ts";
-import { insertRuns, nextGeneration } from "./runs.ts";
+import { insertRuns, nextGeneration, runRows } from "./runs.ts";
 import { putState } from "./state.ts";
 import { integer, integerOrNull, text } from "./rows.ts";
-import { sql } from "./sql.ts";
-import type { Sql, Transaction } from "./sql.ts";
+import { sql, together } from "./sql.ts";
+import type { Rows, Sql, Transaction } from "./sql.ts";
 import { place } from "./vault.ts";
 
 /** Rises to at least 400 days of keys: they are never erased with the content. */
 const eventScope = (source: string): string => `event:${source}`;
 const keyHash = (key: string): string => sha256(key).slice(0, 40);
 
+const keyRows = {
+  table: "keys",
+  columns: { scope: "text", key: "text", ref: "text", payload_hash: "text", created_at: "integer" },
+  unlessThere: ["scope", "key"],
+} as const satisfies Rows;
+const eventRows = {
+  table: "events",
+  columns: {
+    id: "text",
+    source: "text",
+    type: "text",
+    provider_id: "text",
+    received_at: "integer",
+    occurred_at: "integer",
+    status: "text",
+    body_hash: "text",
+    headers: "text",
+    faults: "text",
+    body: "bytes",
+  },
+  unlessThere: null,
+} as const satisfies Rows;
+const deliveryRows = {
+  table: "deliveries",
+  columns: {
+    id: "text",
+    source: "text",
+    event: "text",
+    result: "text",
+    received_at: "integer",
+    remote_address: "text",
+    secret_index: "integer",
+    reason: "text",
+    body: "bytes",
+  },
+  unlessThere: null,
+} as const satisfies Rows;
+/** In which order a request fills them. */
+export const acceptedRows: readonly Rows[] = [keyRows, eventRows, runRows, deliveryRows];
+
 export function* accept(tx: Transaction, request: AcceptRequest): Sql<AcceptedItem[]> {
-  const { cursor, delivery } = request;
+  const { cursor, items } = request;
   if (cursor && !(yield* putState(tx, "cursor", cursor.key, cursor.value, cursor.expected))) {
     throw new JournalUnavailable(`the cursor of ${cursor.key} was moved by someone else`);
   }
+  if (items.length > 1 && areApart(items)) {
+    return yield* together(
+      items.map((item) => acceptItem(tx, request, item)),
+      acceptedRows,
+    );
+  }
   const announced = new Set<string>();
   const answers: AcceptedItem[] = [];
-  for (const given of request.items) {
-    const item = withoutRepeatedReading(given, announced);
-    const keys = [...new Set(item.dedupeKeys)].map(keyHash);
-    const known = yield* takeKeys(tx, item.event, keys);
-    const accepted: AcceptedItem =
-      known === null
-        ? { event: item.event.id, duplicate: false, runs: yield* store(tx, item) }
-        : { event: known, duplicate: true, runs: yield* tryAgain(tx, known, item) };
+  for (const item of items) {
+    const accepted = yield* acceptItem(tx, request, withoutRepeatedReading(item, announced));
     if (accepted.runs.length > 0) announced.add(announcementOf(item));
-    const isNews = !accepted.duplicate || accepted.runs.length > 0;
-    if (delivery && (isNews || request.newsOnly !== true)) {
-      yield* insertDelivery(tx, {
-        ...delivery,
-        event: accepted.event,
-        result: accepted.duplicate ? "duplicate" : "accepted",
-        reason: null,
-      });
-    }
     answers.push(accepted);
   }
   return answers;
+}
+
+/** What a request may share with no other that is accepted together with it; null when it goes alone. */
+export const exclusiveKeys = ({ cursor, items }: AcceptRequest): readonly string[] | null =>
+  cursor ? null : items.flatMap(keysOf);
+
+const keysOf = ({ event, dedupeKeys, runs }: Acceptance): string[] => [
+  ...dedupeKeys.map((key) => `event ${event.source} ${key}`),
+  ...runs.flatMap(({ agent, concurrency }) => (concurrency ? [`run ${agent} ${concurrency.key}`] : [])),
+];
+
+/** Nothing of one of them depends on what becomes of another. */
+function areApart(items: readonly Acceptance[]): boolean {
+  const keys = items.flatMap((item) => [...new Set(keysOf(item))]);
+  const areRead = items.some(({ runs }) => runs.some((run) => run.agent === expansionAgent));
+  return !areRead && new Set(keys).size === keys.length;
+}
+
+function* acceptItem(
+  tx: Transaction,
+  { delivery, newsOnly }: AcceptRequest,
+  item: Acceptance,
+): Sql<AcceptedItem> {
+  const known = yield* takeKeys(tx, item);
+  const accepted: AcceptedItem =
+    known === null
+      ? { event: item.event.id, duplicate: false, runs: yield* store(tx, item) }
+      : { event: known, duplicate: true, runs: yield* tryAgain(tx, known, item) };
+  const isNews = !accepted.duplicate || accepted.runs.length > 0;
+  if (delivery && (isNews || newsOnly !== true)) {
+    yield* insertDelivery(tx, {
+      ...delivery,
+      event: accepted.event,
+      result: accepted.duplicate ? "duplicate" : "accepted",
+      reason: null,
+    });
+  }
+  return accepted;
 }
 
 const announcementOf = ({ event }: Acceptance): string => `${event.source} ${event.type}`;
@@ -62,25 +131,20 @@ export function* keepMalformed(
 }
 
 /** Makes the keys the event's own. When one of them has an event already, none is taken, and that event is returned. */
-function* takeKeys(tx: Transaction, event: Acceptance["event"], keys: readonly string[]): Sql<string | null> {
+function* takeKeys(tx: Transaction, { event, dedupeKeys }: Acceptance): Sql<string | null> {
   const scope = eventScope(event.source);
-  for (const [index, key] of keys.entries()) {
-    const taken = yield* sql.run(
-      `INSERT INTO keys (scope, key, ref, payload_hash, created_at) VALUES (?, ?, ?, NULL, ?)
-       ON CONFLICT DO NOTHING`,
-      scope,
-      key,
-      event.id,
-      tx.now,
-    );
-    if (taken === 1) continue;
-    for (const own of keys.slice(0, index))
-      yield* sql.run("DELETE FROM keys WHERE scope = ? AND key = ?", scope, own);
-    const first = yield* sql.get("SELECT ref FROM keys WHERE scope = ? AND key = ?", scope, key);
-    if (!first) throw new Error(`a dedupe key of ${event.id} is neither free nor taken`);
-    return text(first, "ref");
-  }
-  return null;
+  const keys = [...new Set(dedupeKeys)].map(keyHash);
+  const taken = yield* sql.insert(
+    keyRows,
+    ...keys.map((key) => ({ scope, key, ref: event.id, payload_hash: null, created_at: tx.now })),
+  );
+  const known = keys.find((_, index) => taken[index] !== true);
+  if (known === undefined) return null;
+  for (const own of keys.filter((_, index) => taken[index] === true))
+    yield* sql.run("DELETE FROM keys WHERE scope = ? AND key = ?", scope, own);
+  const first = yield* sql.get("SELECT ref FROM keys WHERE scope = ? AND key = ?", scope, known);
+  if (!first) throw new Error(`a dedupe key of ${event.id} is neither free nor taken`);
+  return text(first, "ref");
 }
 
 /** An event that keeps dying is a person's: without a bound a captured request could start it for ever. */
@@ -92,22 +156,13 @@ const mostGenerations = 5;
  * expression failed on it. Starts those of the copy's runs that take their place; with the same action keys.
  */
 function* tryAgain(tx: Transaction, known: string, { event, runs }: Acceptance): Sql<string[]> {
-  const stored = yield* sql.get(
-    "SELECT received_at, occurred_at, faults FROM events WHERE id = ? AND body IS NOT NULL",
-    known,
-  );
-  if (!stored || runs.length === 0) return [];
-  const latest = yield* sql.all(
-    `SELECT agent, status FROM runs r WHERE event = ? AND generation =
-       (SELECT max(generation) FROM runs o WHERE o.event = r.event AND o.agent = r.agent)`,
-    known,
-  );
-  const failedRouting = latest.length === 0 && text(stored, "faults") !== "[]";
-  const allDead = latest.length > 0 && latest.every((run) => text(run, "status") === "dead");
-  const generation = yield* nextGeneration(known);
-  if (!(failedRouting || allDead) || generation >= mostGenerations) return [];
-  const agents = new Set(latest.map((run) => text(run, "agent")));
-  const again = failedRouting ? runs : runs.filter((run) => agents.has(run.agent));
+  if (runs.length === 0 || !(yield* neverCompleted(known))) return [];
+  // Of copies that come at the same moment one starts it. The others wait here, and then see that it is started.
+  const stored = yield* sql.get("SELECT received_at, occurred_at FROM events WHERE id = ? FOR UPDATE", known);
+  const ended = yield* neverCompleted(known);
+  if (!stored || !ended) return [];
+  const { agents } = ended;
+  const again = agents === null ? runs : runs.filter((run) => agents.has(run.agent));
   if (again.length === 0) return [];
   yield* sql.run(
     "UPDATE events SET status = ?, faults = ? WHERE id = ?",
@@ -117,41 +172,61 @@ function* tryAgain(tx: Transaction, known: string, { event, runs }: Acceptance):
   );
   tx.changed("event", known);
   const orderAt = integerOrNull(stored, "occurred_at") ?? integer(stored, "received_at");
-  return yield* insertRuns(tx, known, orderAt, generation, again);
+  return yield* insertRuns(tx, known, orderAt, ended.generation, again);
+}
+
+/** Null when it completed, may still do so, or is not to be tried again; `agents` is null when its routing failed. */
+function* neverCompleted(
+  event: string,
+): Sql<{ agents: ReadonlySet<string> | null; generation: number } | null> {
+  const stored = yield* sql.get("SELECT faults FROM events WHERE id = ? AND body IS NOT NULL", event);
+  if (!stored) return null;
+  const latest = yield* sql.all(
+    `SELECT agent, status FROM runs r WHERE event = ? AND generation =
+       (SELECT max(generation) FROM runs o WHERE o.event = r.event AND o.agent = r.agent)`,
+    event,
+  );
+  const isOver =
+    latest.length === 0
+      ? text(stored, "faults") !== "[]"
+      : latest.every((run) => text(run, "status") === "dead");
+  if (!isOver) return null;
+  const generation = yield* nextGeneration(event);
+  if (generation >= mostGenerations) return null;
+  return {
+    agents: latest.length === 0 ? null : new Set(latest.map((run) => text(run, "agent"))),
+    generation,
+  };
 }
 
 function* store(tx: Transaction, { event, runs }: Acceptance): Sql<string[]> {
-  yield* sql.run(
-    `INSERT INTO events (id, source, type, provider_id, received_at, occurred_at, status, body_hash, headers, faults, body)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    event.id,
-    event.source,
-    event.type,
-    event.providerId,
-    event.receivedAt,
-    event.occurredAt,
-    event.status,
-    event.bodyHash ?? sha256(event.body),
-    tx.vault.sealText(JSON.stringify(event.headers), place.eventHeaders(event.id)),
-    JSON.stringify(event.faults),
-    tx.vault.sealBytes(event.body, place.eventBody(event.id)),
-  );
+  yield* sql.insert(eventRows, {
+    id: event.id,
+    source: event.source,
+    type: event.type,
+    provider_id: event.providerId,
+    received_at: event.receivedAt,
+    occurred_at: event.occurredAt,
+    status: event.status,
+    body_hash: event.bodyHash ?? sha256(event.body),
+    headers: tx.vault.sealText(JSON.stringify(event.headers), place.eventHeaders(event.id)),
+    faults: JSON.stringify(event.faults),
+    body: tx.vault.sealBytes(event.body, place.eventBody(event.id)),
+  });
   tx.changed("event", event.id);
   return yield* insertRuns(tx, event.id, event.occurredAt ?? event.receivedAt, 0, runs);
 }
 
 function* insertDelivery(tx: Transaction, delivery: Delivery, body: Uint8Array | null = null): Sql<void> {
-  yield* sql.run(
-    `INSERT INTO deliveries (id, source, event, result, received_at, remote_address, secret_index, reason, body)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    delivery.id,
-    delivery.source,
-    delivery.event,
-    delivery.result,
-    delivery.receivedAt,
-    delivery.remoteAddress,
-    delivery.secretIndex,
-    delivery.reason,
-    body && tx.vault.sealBytes(body, place.deliveryBody(delivery.id)),
-  );
+  yield* sql.insert(deliveryRows, {
+    id: delivery.id,
+    source: delivery.source,
+    event: delivery.event,
+    result: delivery.result,
+    received_at: delivery.receivedAt,
+    remote_address: delivery.remoteAddress,
+    secret_index: delivery.secretIndex,
+    reason: delivery.reason,
+    body: body && tx.vault.sealBytes(body, place.deliveryBody(delivery.id)),
+  });
 }

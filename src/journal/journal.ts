@@ -1,21 +1,11 @@
 /** The ports, from the queries and the database that carries them out. */
 import type { Changes, Journal, Reads, State } from "../domain/ports.ts";
 import { actionsOf, approve, beginAction, endAction, recordPlan, reject } from "./actions.ts";
-import { accept, keepMalformed } from "./events.ts";
+import { dueAgents, dueRuns, nextDue, parkedFor } from "./due.ts";
+import { accept, exclusiveKeys, keepMalformed } from "./events.ts";
 import { createReads } from "./reads.ts";
 import { eraseContent } from "./retention.ts";
-import {
-  cancel,
-  claim,
-  dueAgents,
-  dueRuns,
-  extendLease,
-  nextDue,
-  parkedFor,
-  releaseOrphans,
-  replay,
-  settle,
-} from "./runs.ts";
+import { cancel, claim, extendLease, releaseOrphans, replay, settle } from "./runs.ts";
 import type { Database } from "./sql.ts";
 import { getState, listState, putState } from "./state.ts";
 import { recordDecision, recordStep, stepsOf } from "./steps.ts";
@@ -39,15 +29,15 @@ export const partsOn = (db: Database): JournalParts => ({
 });
 
 const journalOn = (db: Database): Journal => ({
-  accept: (request) => db.write((tx) => accept(tx, request)),
+  accept: (request) => db.gather((tx) => accept(tx, request), exclusiveKeys(request)),
   keepMalformed: (delivery, body) => db.write((tx) => keepMalformed(tx, delivery, body)),
 
-  dueAgents: () => db.read(({ now }) => dueAgents(now)),
-  dueRuns: (limit, agent) => db.read(({ now }) => dueRuns(now, limit, agent)),
-  nextDue: () => db.read(({ now }) => nextDue(now)),
+  dueAgents: () => db.read(dueAgents),
+  dueRuns: (limit, agent) => db.read(() => dueRuns(limit, agent)),
+  nextDue: () => db.read(nextDue),
   claim: (run, owner, leaseMs) => db.write((tx) => claim(tx, run, owner, leaseMs)),
   extendLease: (key, leaseMs) => db.write((tx) => extendLease(tx, key, leaseMs)),
-  releaseOrphans: () => db.write(releaseOrphans),
+  releaseOrphans: async () => (db.shared ? 0 : db.write(releaseOrphans)),
 
   steps: (run) => db.read((scope) => stepsOf(scope, run)),
   recordStep: (key, step) => db.write((tx) => recordStep(tx, key, step)),

@@ -140,7 +140,7 @@ function* eventsPage({ vault }: Scope, query: ListQuery): Sql<Page<EventSummary>
 function* eventById({ vault }: Scope, id: string): Sql<Awaited<ReturnType<Reads["event"]>>> {
   const row = yield* sql.get("SELECT * FROM events WHERE id = ?", id);
   if (!row) return null;
-  const deliveries = yield* sql.all("SELECT * FROM deliveries WHERE event = ? ORDER BY rowid", id);
+  const deliveries = yield* sql.all("SELECT * FROM deliveries WHERE event = ? ORDER BY received_at, id", id);
   const runs = yield* sql.all("SELECT * FROM runs WHERE event = ? ORDER BY id", id);
   return {
     ...eventFrom(row, vault),
@@ -156,15 +156,15 @@ function* runById(scope: Scope, id: string): Sql<Awaited<ReturnType<Reads["run"]
   return { run: runFrom(row), steps: yield* stepsOf(scope, id), actions: yield* actionsOf(scope, id) };
 }
 
-function* oldestDueAt(now: number): Sql<number | null> {
+function* oldestDueAt(): Sql<number | null> {
   const oldest = yield* sql.get(
     "SELECT min(due_at) AS at FROM runs WHERE due_at <= ? AND status IN ('queued', 'waiting')",
-    now,
+    yield* sql.now(),
   );
   return oldest ? integerOrNull(oldest, "at") : null;
 }
 
-function* backlog(now: number): Sql<Backlog> {
+function* backlog(): Sql<Backlog> {
   const among = [...openStatuses, "dead"] as const;
   const { dead, ...runs } = yield* counts(
     `SELECT status AS name, count(*) AS n FROM runs WHERE status IN (${marks(among)}) GROUP BY status`,
@@ -172,10 +172,10 @@ function* backlog(now: number): Sql<Backlog> {
     among,
   );
   const reviews = yield* sql.get("SELECT count(*) AS n FROM actions WHERE status = 'awaiting_review'");
-  return { runs, dead, reviews: reviews ? integer(reviews, "n") : 0, oldestDueAt: yield* oldestDueAt(now) };
+  return { runs, dead, reviews: reviews ? integer(reviews, "n") : 0, oldestDueAt: yield* oldestDueAt() };
 }
 
-function* overview(now: number): Sql<Overview> {
+function* overview(): Sql<Overview> {
   return {
     events: yield* counts<EventStatus>("SELECT status AS name, count(*) AS n FROM events GROUP BY status", [
       "routed",
@@ -191,7 +191,7 @@ function* overview(now: number): Sql<Overview> {
       "SELECT decided_by AS name, count(*) AS n FROM runs WHERE decided_by IS NOT NULL GROUP BY decided_by",
       ["model", "rules"],
     ),
-    oldestDueAt: yield* oldestDueAt(now),
+    oldestDueAt: yield* oldestDueAt(),
   };
 }
 
@@ -249,8 +249,8 @@ export function createReads({ read }: Pick<Database, "read">): Reads {
     actions: (query) =>
       read(({ vault }) => mapped(page(lists.actions, query), (row) => actionFrom(row, vault))),
     action: (id) => read((scope) => actionById(scope, id)),
-    overview: () => read(({ now }) => overview(now)),
-    backlog: () => read(({ now }) => backlog(now)),
+    overview: () => read(overview),
+    backlog: () => read(backlog),
     sourceActivity: () => read(sourceActivity),
   };
 }

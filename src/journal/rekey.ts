@@ -27,7 +27,13 @@ function* remembered(): Sql<{ ids: readonly string[]; version: number }> {
 
 function* remember(vault: Vault, ids: readonly string[], now: number): Sql<void> {
   const { version } = yield* remembered();
-  yield* putState({ vault, now, changed: () => {} }, "meta", key, { keys: [...ids] }, version);
+  yield* putState(
+    { vault, now, ours: (time) => time, changed: () => {} },
+    "meta",
+    key,
+    { keys: [...ids] },
+    version,
+  );
 }
 
 /** Throws an Error that says which key is missing; notes the current one before anything is sealed with it. */
@@ -80,9 +86,9 @@ export function rekey({ folder, vault, clock }: { folder: string; vault: Vault; 
   try {
     const db = openFile(file, { vault, verify: false });
     try {
-      db.answer(requireKeys(vault, clock.now()));
+      db.answer(requireKeys(vault, clock.now()), clock.now());
       const count = columns.reduce((sum, column) => sum + sealColumn(db, column, keyId), 0);
-      db.answer(remember(vault, [keyId], clock.now()));
+      db.answer(remember(vault, [keyId], clock.now()), clock.now());
       // What was replaced still stands in free pages and in the log until the file is written anew.
       db.exec("VACUUM");
       db.exec("PRAGMA wal_checkpoint(TRUNCATE)");

@@ -9,7 +9,7 @@ export function* eraseContent(before: number, limit: number): Sql<number> {
   const found = yield* sql.all(
     `SELECT e.id FROM events e WHERE e.received_at < ? AND e.body IS NOT NULL AND NOT EXISTS (
          SELECT 1 FROM runs r WHERE r.event = e.id AND r.status IN ('queued', 'running', 'waiting', 'awaiting_review'))
-       LIMIT ?`,
+       ORDER BY e.received_at LIMIT ?`,
     before,
     limit,
   );

@@ -2,12 +2,36 @@
 import type { ActionStatus } from "../domain/action.ts";
 import { Conflict, LeaseLost } from "../domain/errors.ts";
 import type { Claim, ClaimKey, NewRun, ReplayRequest, Verdict } from "../domain/ports.ts";
-import type { Wake } from "../domain/queue.ts";
 import { isFinal, statesBefore } from "../domain/run.ts";
 import type { DecidedBy, RunStatus, WaitingFor } from "../domain/run.ts";
 import { bodyFrom, eventFrom, integer, integerOrNull, marks, runFrom, text, textOrNull } from "./rows.ts";
+import { claimable, giveTurn, keyOf, lockKey, storedKey } from "./concurrency.ts";
+import type { Key } from "./concurrency.ts";
 import { sql } from "./sql.ts";
-import type { Sql, SqlValue, Transaction } from "./sql.ts";
+import type { Row, Rows, Sql, SqlValue, Transaction } from "./sql.ts";
+
+export const runRows = {
+  table: "runs",
+  columns: {
+    id: "text",
+    event: "text",
+    route: "text",
+    agent: "text",
+    generation: "integer",
+    mode: "text",
+    status: "text",
+    reason: "text",
+    due_at: "integer",
+    concurrency_key: "text",
+    concurrency_limit: "integer",
+    order_at: "integer",
+    config_hash: "text",
+    prompt_hash: "text",
+    created_at: "integer",
+    updated_at: "integer",
+  },
+  unlessThere: null,
+} as const satisfies Rows;
 
 export function* insertRuns(
   tx: Transaction,
@@ -16,130 +40,123 @@ export function* insertRuns(
   generation: number,
   runs: readonly NewRun[],
 ): Sql<string[]> {
+  const wanted = new Map(
+    runs.flatMap((run) =>
+      run.concurrency ? [[run, { agent: run.agent, key: storedKey(run.concurrency.key) }] as const] : [],
+    ),
+  );
+  const keys = [...wanted.values()].toSorted((a, b) => (a.agent < b.agent ? -1 : 1));
+  for (const key of keys) yield* lockKey(key);
+  const rows = [];
   for (const run of runs) {
-    const superseded = run.concurrency?.supersede ? yield* supersede(tx, run, orderAt) : null;
-    yield* sql.run(
-      `INSERT INTO runs (id, event, route, agent, generation, mode, status, reason, due_at, concurrency_key,
-         concurrency_limit, order_at, config_hash, prompt_hash, created_at, updated_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      run.id,
+    const key = wanted.get(run) ?? null;
+    const superseded = key && run.concurrency?.supersede ? yield* supersede(tx, key, run.id, orderAt) : null;
+    rows.push({
+      id: run.id,
       event,
-      run.route,
-      run.agent,
+      route: run.route,
+      agent: run.agent,
       generation,
-      run.mode,
-      superseded === null ? "queued" : "cancelled",
-      superseded,
-      superseded === null ? tx.now : null,
-      run.concurrency?.key ?? null,
-      run.concurrency?.limit ?? null,
-      orderAt,
-      run.configHash,
-      run.promptHash,
-      tx.now,
-      tx.now,
-    );
+      mode: run.mode,
+      status: superseded === null ? "queued" : "cancelled",
+      reason: superseded,
+      due_at: superseded === null && key === null ? tx.now : null,
+      concurrency_key: key?.key ?? null,
+      concurrency_limit: run.concurrency?.limit ?? null,
+      order_at: orderAt,
+      config_hash: run.configHash,
+      prompt_hash: run.promptHash,
+      created_at: tx.now,
+      updated_at: tx.now,
+    });
     tx.changed("run", run.id);
   }
+  yield* sql.insert(runRows, ...rows);
+  for (const key of keys) yield* giveTurn(tx, key);
   return runs.map((run) => run.id);
+}
+
+export interface HeldRun {
+  readonly status: RunStatus;
+  readonly key: Key | null;
+  readonly fence: number;
+}
+
+/** A run that nobody else changes until the transaction ends. The lock of its key comes first, as everywhere. */
+export function* holdRun(run: string): Sql<HeldRun | null> {
+  const known = yield* sql.get("SELECT agent, concurrency_key FROM runs WHERE id = ?", run);
+  if (!known) return null;
+  const key = keyOf(known);
+  if (key) yield* lockKey(key);
+  const row = yield* sql.get("SELECT status, fence FROM runs WHERE id = ? FOR UPDATE", run);
+  return row ? { status: text(row, "status") as RunStatus, key, fence: integer(row, "fence") } : null;
 }
 
 /**
  * Cancels what waits under the same key with an older event. Returns why the new run itself is out of date when a
  * newer event came first: providers promise no order.
  */
-function* supersede(tx: Transaction, run: NewRun, orderAt: number): Sql<string | null> {
-  const key = run.concurrency?.key ?? "";
+function* supersede(tx: Transaction, key: Key, by: string, orderAt: number): Sql<string | null> {
   const newer = yield* sql.get(
-    `SELECT id FROM runs WHERE concurrency_key = ? AND agent = ? AND order_at > ? AND status <> 'cancelled'`,
-    key,
-    run.agent,
+    `SELECT id FROM runs WHERE concurrency_key = ? AND agent = ? AND order_at > ? AND status <> 'cancelled' LIMIT 1`,
+    key.key,
+    key.agent,
     orderAt,
   );
   if (newer) return `superseded: ${text(newer, "id")} is for a newer event`;
   const older = yield* sql.all(
-    `SELECT id FROM runs WHERE concurrency_key = ? AND agent = ? AND order_at <= ? AND status IN ('queued', 'waiting')`,
-    key,
-    run.agent,
+    `SELECT id FROM runs WHERE concurrency_key = ? AND agent = ? AND status = 'queued' AND order_at <= ?
+     UNION ALL
+     SELECT id FROM runs WHERE concurrency_key = ? AND agent = ? AND holds_key = 1 AND status = 'waiting' AND order_at <= ?`,
+    key.key,
+    key.agent,
+    orderAt,
+    key.key,
+    key.agent,
     orderAt,
   );
   for (const row of older)
-    yield* finish(tx, text(row, "id"), "cancelled", `superseded by ${run.id}, for a newer event`);
+    yield* finish(tx, text(row, "id"), "cancelled", `superseded by ${by}, for a newer event`);
   return null;
 }
 
-/** A claimable run: due, and its key is neither held by as many as may hold it nor wanted by an older run. */
-const claimable = `
-  r.due_at IS NOT NULL AND r.due_at <= ? AND r.status IN ('queued', 'waiting', 'running')
-  AND (r.concurrency_key IS NULL OR r.holds_key = 1 OR (
-    (SELECT count(*) FROM runs h WHERE h.concurrency_key = r.concurrency_key AND h.agent = r.agent
-       AND h.holds_key = 1 AND h.id <> r.id) < r.concurrency_limit
-    AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.concurrency_key = r.concurrency_key AND o.agent = r.agent
-       AND o.status = 'queued' AND o.id < r.id)))`;
-
-export function* dueRuns(now: number, limit: number, agent?: string): Sql<Wake[]> {
-  const rows = yield* sql.all(
-    `SELECT r.id, r.agent, r.fence FROM runs r
-     WHERE ${claimable} ${agent === undefined ? "" : "AND r.agent = ?"} ORDER BY r.due_at, r.id LIMIT ?`,
-    ...(agent === undefined ? [now, limit] : [now, agent, limit]),
-  );
-  return rows.map((row) => ({
-    run: text(row, "id"),
-    agent: text(row, "agent"),
-    number: integer(row, "fence"),
-  }));
-}
-
-/** Goes from agent to agent through the index: however many runs one of them has waiting, it is one look. */
-export function* dueAgents(now: number): Sql<string[]> {
-  const rows = yield* sql.all(
-    `WITH RECURSIVE named (agent) AS (
-       SELECT min(agent) FROM runs WHERE due_at IS NOT NULL
-       UNION ALL
-       SELECT (SELECT min(r.agent) FROM runs r WHERE r.due_at IS NOT NULL AND r.agent > named.agent)
-       FROM named WHERE named.agent IS NOT NULL)
-     SELECT agent FROM named
-     WHERE EXISTS (SELECT 1 FROM runs r WHERE r.agent = named.agent AND r.due_at <= ?)`,
-    now,
-  );
-  return rows.map((row) => text(row, "agent"));
-}
-
-export function* nextDue(now: number): Sql<number | null> {
-  const row = yield* sql.get("SELECT min(due_at) AS at FROM runs WHERE due_at > ?", now);
-  return row ? integerOrNull(row, "at") : null;
-}
-
 export function* claim(tx: Transaction, id: string, owner: string, leaseMs: number): Sql<Claim | null> {
-  const before = yield* sql.get(`SELECT r.* FROM runs r WHERE r.id = ? AND ${claimable}`, id, tx.now);
-  if (!before) return null;
-  const crashed = text(before, "status") === "running" ? 1 : 0;
-  yield* sql.run(
-    `UPDATE runs SET status = 'running', lease_owner = ?, due_at = ?, fence = fence + 1, crashes = crashes + ?,
-       holds_key = concurrency_key IS NOT NULL, waiting_for = NULL, updated_at = ?
-     WHERE id = ?`,
+  const due = yield* sql.get(
+    "SELECT event, agent, concurrency_key FROM runs WHERE id = ? AND due_at <= ?",
+    id,
+    tx.now,
+  );
+  if (!due) return null;
+  const key = keyOf(due);
+  if (key) yield* lockKey(key);
+  const run = yield* sql.get(
+    `UPDATE runs AS r SET status = 'running', lease_owner = ?, due_at = ?, fence = fence + 1,
+       crashes = crashes + CASE WHEN status = 'running' THEN 1 ELSE 0 END,
+       holds_key = CASE WHEN concurrency_key IS NULL THEN 0 ELSE 1 END, waiting_for = NULL, updated_at = ?
+     WHERE r.id = ? AND ${claimable} RETURNING *`,
     owner,
     tx.now + leaseMs,
-    crashed,
     tx.now,
     id,
+    tx.now,
   );
+  if (!run) return null;
+  if (key) yield* giveTurn(tx, key);
   tx.changed("run", id);
-  const after = yield* sql.get("SELECT * FROM runs WHERE id = ?", id);
-  const event = yield* sql.get("SELECT * FROM events WHERE id = ?", text(before, "event"));
-  if (!after || !event) throw new Error(`run ${id} or its event vanished while it was claimed`);
+  const event = yield* sql.get("SELECT * FROM events WHERE id = ?", text(run, "event"));
+  if (!event) throw new Error(`the event of run ${id} vanished while it was claimed`);
   return {
-    run: runFrom(after),
+    run: runFrom(run),
     event: { ...eventFrom(event, tx.vault), body: bodyFrom(event, tx.vault) },
-    fence: integer(after, "fence"),
-    crashes: integer(after, "crashes"),
+    fence: integer(run, "fence"),
+    crashes: integer(run, "crashes"),
   };
 }
 
-/** Throws LeaseLost unless the run is still running under this fence. */
+/** Throws LeaseLost unless the run is still running under this fence; it stays so until the transaction ends. */
 export function* assertClaimed(key: ClaimKey): Sql<void> {
   const row = yield* sql.get(
-    "SELECT 1 FROM runs WHERE id = ? AND fence = ? AND status = 'running'",
+    "SELECT 1 FROM runs WHERE id = ? AND fence = ? AND status = 'running' FOR UPDATE",
     key.run,
     key.fence,
   );
@@ -161,17 +178,12 @@ export function* releaseOrphans(tx: Transaction): Sql<number> {
   return yield* sql.run("UPDATE runs SET due_at = ? WHERE status = 'running'", tx.now);
 }
 
-export function* parkedFor(service: string): Sql<number> {
-  const row = yield* sql.get(
-    "SELECT count(*) AS n FROM runs WHERE status = 'waiting' AND json_extract(waiting_for, '$.service') = ?",
-    service,
-  );
-  return row ? integer(row, "n") : 0;
-}
-
 export function* settle(tx: Transaction, key: ClaimKey, verdict: Verdict): Sql<DecidedBy | null> {
-  yield* assertClaimed(key);
+  const held = yield* holdRun(key.run);
+  if (held?.status !== "running" || held.fence !== key.fence) throw new LeaseLost(key.run);
   yield* putDown(tx, key, verdict);
+  // Whether it gave its key back or not: one look.
+  if (held.key) yield* giveTurn(tx, held.key);
   const row = yield* sql.get("SELECT decided_by FROM runs WHERE id = ?", key.run);
   return row ? (textOrNull(row, "decided_by") as DecidedBy | null) : null;
 }
@@ -197,7 +209,7 @@ function* putDown(tx: Transaction, key: ClaimKey, verdict: Verdict): Sql<void> {
       });
       yield* sql.run(
         `UPDATE runs SET attempts = attempts + 1, parked_since = NULL,
-           streak_count = CASE WHEN streak_service IS ? THEN streak_count + 1 ELSE 1 END, streak_service = ?
+           streak_count = CASE WHEN streak_service IS NOT DISTINCT FROM ? THEN streak_count + 1 ELSE 1 END, streak_service = ?
          WHERE id = ?`,
         verdict.service,
         verdict.service,
@@ -212,8 +224,9 @@ function* putDown(tx: Transaction, key: ClaimKey, verdict: Verdict): Sql<void> {
         until: verdict.until,
       });
       yield* sql.run(
-        `UPDATE runs SET attempts = max(0, attempts - ?), parked_since = coalesce(parked_since, ?),
-           streak_count = 0, streak_service = NULL WHERE id = ?`,
+        `UPDATE runs SET attempts = CASE WHEN attempts > ? THEN attempts - ? ELSE 0 END,
+           parked_since = coalesce(parked_since, ?), streak_count = 0, streak_service = NULL WHERE id = ?`,
+        verdict.giveBack,
         verdict.giveBack,
         tx.now,
         key.run,
@@ -231,20 +244,21 @@ function* wait(tx: Transaction, run: string, waitingFor: WaitingFor): Sql<void> 
     tx,
     run,
     "waiting",
-    "due_at = ?, waiting_for = ?",
-    waitingFor.until,
+    "due_at = ?, waiting_for = ?, waiting_service = ?",
+    waitingFor.until === null ? null : tx.ours(waitingFor.until),
     JSON.stringify(waitingFor),
+    waitingFor.service ?? null,
   );
 }
 
 /** Held for a person, unless one approved something while the run was under way: then it goes on at once. */
 function* awaitReview(tx: Transaction, run: string, reason: string): Sql<void> {
-  const ready = yield* sql.get(
-    `SELECT 1 FROM actions a WHERE a.run = ? AND a.status = 'planned' AND NOT EXISTS (
-       SELECT 1 FROM json_each(a.needs) n JOIN actions d ON d.run = a.run AND d.name = n.value WHERE d.status <> 'done')`,
-    run,
-  );
-  if (ready) {
+  const rows = yield* sql.all("SELECT name, status, needs FROM actions WHERE run = ?", run);
+  const open = rows.filter((row) => text(row, "status") !== "done").map((row) => text(row, "name"));
+  const isReady = (row: Row): boolean =>
+    text(row, "status") === "planned" &&
+    !(JSON.parse(text(row, "needs")) as string[]).some((name) => open.includes(name));
+  if (rows.some(isReady)) {
     yield* move(tx, run, "queued", "due_at = ?, holds_key = 0, waiting_for = NULL", tx.now);
     return;
   }
@@ -258,18 +272,17 @@ function* awaitReview(tx: Transaction, run: string, reason: string): Sql<void> {
   );
 }
 
-/** Puts a reviewed run back to work, when it is not at work already. */
-export function* requeueReviewed(tx: Transaction, run: string): Sql<void> {
-  const row = yield* sql.get("SELECT status FROM runs WHERE id = ?", run);
-  if (row && text(row, "status") === "awaiting_review") {
-    yield* move(tx, run, "queued", "due_at = ?, waiting_for = NULL", tx.now);
-  }
+/** Puts a reviewed run, which is held, back to work when it is not at work already. */
+export function* requeueReviewed(tx: Transaction, run: string, { status, key }: HeldRun): Sql<void> {
+  if (status !== "awaiting_review") return;
+  yield* move(tx, run, "queued", "due_at = ?, waiting_for = NULL", key ? null : tx.now);
+  if (key) yield* giveTurn(tx, key);
 }
 
 export function* cancel(tx: Transaction, run: string, reason: string): Sql<void> {
-  const row = yield* sql.get("SELECT status FROM runs WHERE id = ?", run);
-  if (!row) throw new Conflict("not_found", `there is no run ${run}`);
-  const status = text(row, "status") as RunStatus;
+  const held = yield* holdRun(run);
+  if (!held) throw new Conflict("not_found", `there is no run ${run}`);
+  const { status, key } = held;
   if (status === "running" || isFinal(status)) {
     throw new Conflict(
       "wrong_state",
@@ -277,6 +290,7 @@ export function* cancel(tx: Transaction, run: string, reason: string): Sql<void>
     );
   }
   yield* finish(tx, run, "cancelled", reason);
+  if (key) yield* giveTurn(tx, key);
 }
 
 /** Ends a run: what it had not begun is skipped, what it had begun and not seen the end of is uncertain. */
@@ -340,7 +354,7 @@ function* move(tx: Transaction, run: string, to: RunStatus, set: string, ...valu
 }
 
 export function* replay(tx: Transaction, { event, runs }: ReplayRequest): Sql<string[]> {
-  const row = yield* sql.get("SELECT received_at AS at FROM events WHERE id = ?", event);
+  const row = yield* sql.get("SELECT received_at AS at FROM events WHERE id = ? FOR UPDATE", event);
   return yield* insertRuns(tx, event, integer(row ?? {}, "at"), yield* nextGeneration(event), runs);
 }
 

@@ -4,7 +4,7 @@
  * Bind strings, numbers, Buffers and null only: nothing else behaves alike in both.
  */
 import { createRequire } from "node:module";
-import type { Row, Sql, SqlValue, Statement } from "./sql.ts";
+import type { Answer, Row, Rows, Sql, SqlValue, Statement } from "./sql.ts";
 import { createVault } from "./vault.ts";
 import type { Vault } from "./vault.ts";
 import type { DatabaseSyncInstance, StatementSyncInstance } from "@photostructure/sqlite";
@@ -19,6 +19,20 @@ function sqliteModule(): SqliteModule {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
   const builtIn = major > 22 || (major === 22 && minor >= 13);
   return require(builtIn ? "node:sqlite" : "@photostructure/sqlite") as SqliteModule;
+}
+
+/** There is one writer at a time: what it reads stays as it is. */
+const forUpdate = / FOR UPDATE( SKIP LOCKED)?$/;
+
+const insertions = new Map<Rows, string>();
+function insertion(into: Rows): string {
+  const names = Object.keys(into.columns);
+  const marks = names.map(() => "?").join(", ");
+  const text = `INSERT INTO ${into.table} (${names.join(", ")}) VALUES (${marks})${
+    into.unlessThere === null ? "" : " ON CONFLICT DO NOTHING"
+  }`;
+  insertions.set(into, text);
+  return text;
 }
 
 /** One connection with its prepared statements. Holds the database object, which must outlive its statements. */
@@ -48,10 +62,10 @@ export class Connection {
   all(sql: string, ...values: SqlValue[]): Row[] {
     return this.#prepared(sql).all(...values) as Row[];
   }
-  /** Answers every statement of a query at once: nothing runs in between. */
-  answer<T>(query: Sql<T>): T {
+  /** Answers every statement of a query at once: nothing runs in between. `now` is the time of all of them. */
+  answer<T>(query: Sql<T>, now: number): T {
     let step = query.next();
-    while (step.done !== true) step = query.next(this.#answerOne(step.value));
+    while (step.done !== true) step = query.next(this.#answerOne(step.value, now));
     return step.value;
   }
   close(): void {
@@ -59,21 +73,34 @@ export class Connection {
     this.#db.close();
   }
 
-  #answerOne({ want, text, values }: Statement): number | Row | Row[] | undefined {
-    switch (want) {
+  #answerOne(asked: Statement, now: number): Answer {
+    switch (asked.want) {
       case "changes":
-        return this.run(text, ...values);
+        return this.run(asked.text, ...asked.values);
       case "row":
-        return this.get(text, ...values);
+        return this.get(asked.text, ...asked.values);
       case "rows":
-        return this.all(text, ...values);
+        return this.all(asked.text, ...asked.values);
+      case "inserted":
+        return asked.rows.map((row) => this.#insert(asked.into, row));
+      case "now":
+        return now;
+      case "lock":
+        return undefined;
+      case "each":
+        return { each: asked.statements.map((one) => this.#answerOne(one, now)) };
     }
+  }
+
+  #insert(into: Rows, row: Row): boolean {
+    const text = insertions.get(into) ?? insertion(into);
+    return this.run(text, ...Object.keys(into.columns).map((column) => row[column] ?? null)) === 1;
   }
 
   #prepared(sql: string): StatementSyncInstance {
     let statement = this.#statements.get(sql);
     if (!statement) {
-      statement = this.#db.prepare(sql);
+      statement = this.#db.prepare(sql.replace(forUpdate, ""));
       this.#statements.set(sql, statement);
     }
     return statement;

@@ -26,7 +26,7 @@ export function openSqliteJournal({ folder, clock, maxPages, vault }: SqliteOpti
   const { file, lock } = holdFolder(folder);
   const open = (again: boolean): Connection => {
     const db = openFile(file, { maxPages, vault, verify: again });
-    db.answer(requireKeys(db.vault, clock.now()));
+    db.answer(requireKeys(db.vault, clock.now()), clock.now());
     return db;
   };
   let writer: Writer;
@@ -37,7 +37,9 @@ export function openSqliteJournal({ folder, clock, maxPages, vault }: SqliteOpti
     throw error;
   }
   return partsOn({
+    shared: false,
     write: (query) => writer.write(query),
+    gather: (query) => writer.write(query),
     read: async (query) => writer.read(query),
     subscribe: (listener) => writer.subscribe(listener),
     close: async () => {

@@ -9,15 +9,18 @@ import type { Scope, Sql, Transaction } from "./sql.ts";
 import { place } from "./vault.ts";
 
 export function* stepsOf({ vault }: Pick<Scope, "vault">, run: string): Sql<StepRecord[]> {
-  const rows = yield* sql.all("SELECT * FROM steps WHERE run = ? ORDER BY started_at, rowid", run);
+  const rows = yield* sql.all("SELECT * FROM steps WHERE run = ? ORDER BY started_at, position, name", run);
   return rows.map((row) => stepFrom(row, vault));
 }
 
 export function* recordStep(tx: Transaction, claim: ClaimKey, step: StepRecord): Sql<void> {
   yield* assertClaimed(claim);
   yield* sql.run(
-    `INSERT OR REPLACE INTO steps (run, name, schema_version, output, started_at, ended_at, usage)
-     VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO steps (run, name, schema_version, output, started_at, ended_at, usage, position)
+     VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(position), 0) + 1 FROM steps WHERE run = ?))
+     ON CONFLICT (run, name) DO UPDATE SET schema_version = excluded.schema_version, output = excluded.output,
+       started_at = excluded.started_at, ended_at = excluded.ended_at, usage = excluded.usage,
+       position = excluded.position`,
     step.run,
     step.name,
     step.schemaVersion,
@@ -25,6 +28,7 @@ export function* recordStep(tx: Transaction, claim: ClaimKey, step: StepRecord):
     step.startedAt,
     step.endedAt,
     step.usage === null ? null : JSON.stringify(step.usage),
+    step.run,
   );
   yield* progressed(claim.run);
   tx.changed("run", claim.run);

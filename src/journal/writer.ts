@@ -58,7 +58,7 @@ export class Writer {
   /** Sees every flushed write. */
   read<T>(query: (scope: Scope) => Sql<T>): T {
     const db = this.#connection();
-    return db.answer(query({ now: this.#clock.now(), vault: db.vault }));
+    return db.answer(query({ vault: db.vault }), this.#clock.now());
   }
 
   subscribe(listener: (change: Change) => void): () => void {
@@ -132,13 +132,10 @@ export class Writer {
     const own: Change[] = [];
     db.run("SAVEPOINT one");
     try {
-      const value = db.answer(
-        pending.query({
-          now: this.#clock.now(),
-          vault: db.vault,
-          changed: (kind, id) => own.push({ kind, id }),
-        }),
-      ) as never;
+      const now = this.#clock.now();
+      const changed = (kind: Change["kind"], id: string) => own.push({ kind, id });
+      const query = pending.query({ now, ours: (time) => time, vault: db.vault, changed });
+      const value = db.answer(query, now) as never;
       failPoint("journal.write");
       db.run("RELEASE one");
       changes.push(...own);

@@ -428,6 +428,62 @@ export function journalContract(
         expect(await on.journal.claim(second, "w", 60_000)).not.toBeNull();
       });
 
+      it("makes the next run of a key due once the one before it is cancelled, superseded, held or done", async () => {
+        const concurrency = { key: "pr1", limit: 1, supersede: false };
+        const queued: string[] = [];
+        for (const name of ["a", "b", "c", "d", "e"])
+          queued.push((await accept(name, [run({ concurrency })])).runs[0] ?? "");
+        const [a = "", b = "", c = "", d = "", e = ""] = queued;
+        expect(await on.journal.dueRuns(10)).toMatchObject([{ run: a }]);
+        await on.journal.cancel(a, "not needed");
+        expect(await on.journal.dueRuns(10)).toMatchObject([{ run: b }]);
+        const held = await claimed(b);
+        expect(await on.journal.dueRuns(10)).toEqual([]);
+        await on.journal.recordPlan(key(held), {
+          step: step(held, "plan"),
+          actions: [action(held, "a", { status: "awaiting_review" })],
+        });
+        await settle(held, { kind: "awaitReview", reason: "r" });
+        expect(await on.journal.dueRuns(10)).toMatchObject([{ run: c }]);
+        await settle(await claimed(c), { kind: "dead", reason: "gone" });
+        expect(await on.journal.dueRuns(10)).toMatchObject([{ run: d }]);
+        await settle(await claimed(d), { kind: "done", summary: "" });
+        expect(await on.journal.dueRuns(10)).toMatchObject([{ run: e }]);
+      });
+
+      it("lets as many runs of a key work as its limit says, and a reviewed one come before those that came later", async () => {
+        const concurrency = { key: "pr1", limit: 2, supersede: false };
+        const queued: string[] = [];
+        for (const name of ["a", "b", "c", "d"])
+          queued.push((await accept(name, [run({ concurrency })])).runs[0] ?? "");
+        const [a = "", b = "", c = ""] = queued;
+        const first = await claimed(a);
+        const second = await claimed(b);
+        expect(await on.journal.dueRuns(10)).toEqual([]);
+        expect(await on.journal.claim(c, "w", 60_000)).toBeNull();
+        const held = action(first, "a", { status: "awaiting_review" });
+        await on.journal.recordPlan(key(first), { step: step(first, "plan"), actions: [held] });
+        await settle(first, { kind: "awaitReview", reason: "r" });
+        const third = await claimed(c);
+        await on.journal.approve(held.id, held.hash, null, "ann");
+        expect(await on.journal.dueRuns(10)).toEqual([]);
+        await settle(third, { kind: "done", summary: "" });
+        expect(await on.journal.dueRuns(10)).toMatchObject([{ run: a }]);
+        await settle(second, { kind: "done", summary: "" });
+        await claimed(a);
+        expect(await on.journal.dueRuns(10)).toMatchObject([{ run: queued[3] }]);
+      });
+
+      it("tells keys apart however long they are", async () => {
+        const long = (end: string) => ({ key: `${"x".repeat(5_000)}${end}`, limit: 1, supersede: false });
+        const first = (await accept("a", [run({ concurrency: long("1") })])).runs[0] ?? "";
+        const same = (await accept("b", [run({ concurrency: long("1") })])).runs[0] ?? "";
+        const other = (await accept("c", [run({ concurrency: long("2") })])).runs[0] ?? "";
+        await claimed(first);
+        expect(await on.journal.claim(same, "w", 60_000)).toBeNull();
+        await claimed(other);
+      });
+
       it("keeps the key while parked, and releases it while a person is awaited", async () => {
         const concurrency = { key: "pr1", limit: 1, supersede: false };
         const first = (await accept("a", [run({ concurrency })])).runs[0] ?? "";

@@ -1,0 +1,52 @@
+/** What there is to do, and what waits for whom: asked all the time, so each answer comes from an index. */
+import type { Wake } from "../domain/queue.ts";
+import { claimable } from "./concurrency.ts";
+import { integer, integerOrNull, text } from "./rows.ts";
+import { sql } from "./sql.ts";
+import type { Sql } from "./sql.ts";
+
+export function* dueRuns(limit: number, agent?: string): Sql<Wake[]> {
+  const now = yield* sql.now();
+  const rows = yield* sql.all(
+    `SELECT r.id, r.agent, r.fence FROM runs r
+     WHERE ${claimable} ${agent === undefined ? "" : "AND r.agent = ?"} ORDER BY r.due_at, r.id LIMIT ?`,
+    ...(agent === undefined ? [now, limit] : [now, agent, limit]),
+  );
+  return rows.map((row) => ({
+    run: text(row, "id"),
+    agent: text(row, "agent"),
+    number: integer(row, "fence"),
+  }));
+}
+
+/** Goes from agent to agent through the index: however many runs one of them has waiting, it is one look. */
+export function* dueAgents(): Sql<string[]> {
+  const rows = yield* sql.all(
+    `WITH RECURSIVE named (agent) AS (
+       SELECT min(agent) FROM runs WHERE due_at IS NOT NULL
+       UNION ALL
+       SELECT (SELECT min(r.agent) FROM runs r WHERE r.due_at IS NOT NULL AND r.agent > named.agent)
+       FROM named WHERE named.agent IS NOT NULL)
+     SELECT agent FROM named
+     WHERE EXISTS (SELECT 1 FROM runs r WHERE r.agent = named.agent AND r.due_at <= ?)`,
+    yield* sql.now(),
+  );
+  return rows.map((row) => text(row, "agent"));
+}
+
+export function* nextDue(): Sql<number | null> {
+  const row = yield* sql.get("SELECT min(due_at) AS at FROM runs WHERE due_at > ?", yield* sql.now());
+  return row ? integerOrNull(row, "at") : null;
+}
+
+/** Who is told that so many are parked puts itself behind all of them: how many more there are changes nothing. */
+const countedParked = 1_000;
+
+export function* parkedFor(service: string): Sql<number> {
+  const row = yield* sql.get(
+    `SELECT count(*) AS n FROM (
+       SELECT 1 FROM runs WHERE status = 'waiting' AND waiting_service = ? LIMIT ${countedParked}) AS parked`,
+    service,
+  );
+  return row ? integer(row, "n") : 0;
+}
