@@ -53,7 +53,7 @@ const deliveryRows = {
   unlessThere: null,
 } as const satisfies Rows;
 /** In which order a request fills them. */
-export const acceptedRows: readonly Rows[] = [keyRows, eventRows, runRows, deliveryRows];
+const acceptedRows: readonly Rows[] = [keyRows, eventRows, runRows, deliveryRows];
 
 export function* accept(tx: Transaction, request: AcceptRequest): Sql<AcceptedItem[]> {
   const { cursor, items } = request;
