@@ -127,6 +127,7 @@ describe("a watch", () => {
     await line.clock.advance(0);
     expect(box.told).toEqual(["position", "made", "read 1"]);
     expect(await view()).toEqual({
+      id: "watch-1",
       state: "active",
       expiresAt: line.clock.now() + 24 * hourMs,
       lastRenewedAt: line.clock.now(),
