@@ -19,6 +19,10 @@ export interface Environment {
   /** Both set: the server profile; both null: the embedded one. */
   readonly databaseUrl: string | null;
   readonly redisUrl: string | null;
+  /** SIGNALBOX_REDIS_PREFIX: what the keys in Redis begin with, so that two installations can share one. */
+  readonly redisPrefix: string;
+  /** SIGNALBOX_REDIS_ALLOW_EVICTION: takes a Redis that may drop keys when it is full. */
+  readonly redisAllowEviction: boolean;
   readonly logLevel: LogLevel;
   /** SIGNALBOX_ENCRYPTION_KEY: 32 bytes each, the one that seals first; empty leaves content plain. */
   readonly encryptionKeys: readonly Buffer[];
@@ -69,6 +73,9 @@ export function readEnvironment(env: Variables = process.env): Environment {
     );
   if (redisUrl !== null && !hasScheme(redisUrl, ["redis:", "rediss:"]))
     faults.push("REDIS_URL is no Redis address; it looks like redis://host:6379");
+  const redisPrefix = env["SIGNALBOX_REDIS_PREFIX"] || "signalbox";
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(redisPrefix))
+    faults.push("SIGNALBOX_REDIS_PREFIX may hold letters, digits, - and _, at most 64 of them");
   const level = (env["LOG_LEVEL"] ?? "").toLowerCase() || "info";
   const logLevel = logLevels.find((one) => one === level);
   if (logLevel === undefined) faults.push(`LOG_LEVEL is not one of ${logLevels.join(", ")}`);
@@ -81,6 +88,8 @@ export function readEnvironment(env: Variables = process.env): Environment {
     dataDir: env["SIGNALBOX_DATA_DIR"] || ".signalbox",
     databaseUrl,
     redisUrl,
+    redisPrefix,
+    redisAllowEviction: isOn(env["SIGNALBOX_REDIS_ALLOW_EVICTION"]),
     logLevel: logLevel ?? "info",
     encryptionKeys,
     anthropicApiKey: read("ANTHROPIC_API_KEY"),

@@ -23,6 +23,8 @@ describe("the environment", () => {
       dataDir: ".signalbox",
       databaseUrl: null,
       redisUrl: null,
+      redisPrefix: "signalbox",
+      redisAllowEviction: false,
       logLevel: "info",
       anthropicApiKey: null,
       openaiApiKey: null,
@@ -65,6 +67,14 @@ describe("the environment", () => {
     expect(faultsOf({ REDIS_URL: "redis://cache" })).toEqual([
       "REDIS_URL is set without DATABASE_URL: set both for the server profile, or neither for the embedded one",
     ]);
+  });
+
+  it("takes a prefix for Redis that can stand in a key", () => {
+    expect(readEnvironment({ SIGNALBOX_REDIS_PREFIX: "acme-2" }).redisPrefix).toBe("acme-2");
+    for (const prefix of ["a:b", "{a}", "x".repeat(65)])
+      expect(faultsOf({ SIGNALBOX_REDIS_PREFIX: prefix })).toEqual([
+        "SIGNALBOX_REDIS_PREFIX may hold letters, digits, - and _, at most 64 of them",
+      ]);
   });
 
   it("reports everything at once and shows no value", () => {
