@@ -38,6 +38,7 @@ import { createReview } from "./worker/review.ts";
 import type { Healing } from "./worker/healing.ts";
 import { lastAlive, startSweeper } from "./worker/sweeper.ts";
 import { startSilenceAlarm } from "./worker/silence.ts";
+import { verifyAgain } from "./worker/verify.ts";
 import { createWatches, heldWatch } from "./worker/watches.ts";
 import { createWorker } from "./worker/worker.ts";
 
@@ -213,6 +214,7 @@ async function startParts(
   await journal.releaseOrphans();
   failPoint("start.released");
   const ingestPort = (await ingest.listen({ host: server.host, port: server.port })).port;
+  const verify = (event: string) => verifyAgain({ journal, sources: current().sources }, event);
   // Webhooks are stored from here on; what people look at is loaded meanwhile.
   const { createAdmin } = await import("./http/admin.ts");
   const admin = createAdmin({
@@ -224,9 +226,10 @@ async function startParts(
         if (!healing) throw new Conflict("wrong_state", "the service is still starting; try again");
         return healing.heal(source, since);
       },
+      verify,
       replay: (filter, dryRun) =>
         replay(
-          { journal, reads, queue, runsFor: inbox.runsFor, expansionOf: inbox.expansionOf },
+          { journal, reads, queue, verify, runsFor: inbox.runsFor, expansionOf: inbox.expansionOf },
           filter,
           dryRun,
         ),

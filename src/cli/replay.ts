@@ -5,6 +5,7 @@ import { idOf, queryOf, runTable, show } from "./lists.ts";
 import type { ListOptions } from "./lists.ts";
 import { connect } from "./service.ts";
 import type { List, RunRow, Service } from "./service.ts";
+import type { Terminal } from "./terminal.ts";
 
 export interface ReplayOptions {
   readonly url?: string;
@@ -26,6 +27,9 @@ interface Replayed {
   readonly count: number;
   readonly runs: readonly string[];
   readonly dryRun: boolean;
+  readonly verified: number;
+  readonly unverified: readonly { readonly reason: string; readonly events: number }[];
+  readonly refused: readonly { readonly event: string; readonly reason: string }[];
 }
 
 type Selection = { event: string } | { run: string } | { filter: Record<string, string | boolean> };
@@ -96,6 +100,7 @@ async function countAskReplay(
   options: ReplayOptions,
 ): Promise<void> {
   const expected = await replayAll(service, selections, true);
+  sayUnverified(terminal, expected);
   const text = `${counted(expected.events, "event")}, ${counted(expected.count, "new run")}`;
   if (options.dryRun || expected.count === 0) {
     if (terminal.json) terminal.printJson({ ...expected, dryRun: true });
@@ -112,12 +117,27 @@ async function countAskReplay(
   terminal.note(`${counted(started.count, "run")} started. Watch: signalbox runs tail`);
 }
 
+/** Before anyone is asked: what is left out, and what can only be taken as it is stored. */
+function sayUnverified(terminal: Terminal, { refused, unverified }: Replayed): void {
+  for (const { event, reason } of refused) terminal.note(`${event} is not run again: ${reason}.`);
+  for (const { reason, events } of unverified)
+    terminal.note(`${counted(events, "event")} can't be verified again: ${reason}.`);
+}
+
 async function replayAll(
   service: Service,
   selections: readonly Selection[],
   dryRun: boolean,
 ): Promise<Replayed> {
-  let total: Replayed = { events: 0, count: 0, runs: [], dryRun };
+  let total: Replayed = {
+    events: 0,
+    count: 0,
+    runs: [],
+    dryRun,
+    verified: 0,
+    unverified: [],
+    refused: [],
+  };
   for (const selection of selections) {
     const one = await service.post<Replayed>("/api/replays", { ...selection, dryRun });
     total = {
@@ -125,9 +145,18 @@ async function replayAll(
       count: total.count + one.count,
       runs: [...total.runs, ...one.runs],
       dryRun,
+      verified: total.verified + one.verified,
+      unverified: merged([...total.unverified, ...one.unverified]),
+      refused: [...total.refused, ...one.refused],
     };
   }
   return total;
+}
+
+function merged(parts: Replayed["unverified"]): Replayed["unverified"] {
+  const byReason = new Map<string, number>();
+  for (const { reason, events } of parts) byReason.set(reason, (byReason.get(reason) ?? 0) + events);
+  return [...byReason].map(([reason, events]) => ({ reason, events }));
 }
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;

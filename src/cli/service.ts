@@ -9,6 +9,7 @@ import type {
   runDetail,
   runRow,
   sourceRow,
+  verificationView,
 } from "../http/admin-views.ts";
 import type { Context } from "./context.ts";
 import { Failure, usage } from "./failure.ts";
@@ -19,6 +20,7 @@ export type RunRow = ReturnType<typeof runRow>;
 export type RunDetail = ReturnType<typeof runDetail>;
 export type ActionRow = ReturnType<typeof actionRow>;
 export type BreakerRow = ReturnType<typeof breakerRow>;
+export type VerificationView = ReturnType<typeof verificationView>;
 export type SourceRow = ReturnType<typeof sourceRow>;
 export interface List<T> {
   readonly items: readonly T[];

@@ -18,6 +18,11 @@ export class Rejection extends Error {
   }
 }
 
+/** Stored content can't be opened: its row was changed or moved. */
+export class ContentDamaged extends Error {
+  override readonly name = "ContentDamaged";
+}
+
 /**
  * Whose fault a failed call was, which decides what happens next:
  *

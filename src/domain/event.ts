@@ -34,6 +34,19 @@ export interface StoredEvent {
   readonly faults: readonly RoutingFault[];
 }
 
+/** A request's signature and what it is over, to verify the events that it brought again. Never shown. */
+export interface SignedRequest {
+  /** Path and query, where they are signed. */
+  readonly url: string | null;
+  /** Those that the signature needs beside the kept ones of the event. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The request's, of which a batch's events are parts. */
+  readonly body: Uint8Array;
+}
+
+/** Stands where the sender's address would: nobody sent it, it was read from the provider's record. */
+export const healedAddress = "healed";
+
 /**
  * How one request of a sender ended: accepted (first copy), duplicate, or malformed (signed but unreadable: kept with
  * its raw bytes, no event). Requests that are not authentic are counted, never stored.

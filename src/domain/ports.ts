@@ -2,7 +2,7 @@
 import type { ZodType } from "zod";
 import type { ActionKind, DestinationName } from "./action-kinds.ts";
 import type { Action, ActionRef, ActionStatus } from "./action.ts";
-import type { Delivery, StoredEvent, EventStatus, Unreadable } from "./event.ts";
+import type { Delivery, EventStatus, SignedRequest, StoredEvent, Unreadable } from "./event.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { Wake } from "./queue.ts";
 import type { DecidedBy, Mode, openStatuses, Run, RunStatus } from "./run.ts";
@@ -39,6 +39,8 @@ export interface AcceptRequest {
   readonly delivery: Omit<Delivery, "event" | "result" | "reason"> | null;
   /** Several for a batch: all are stored, or none. */
   readonly items: readonly Acceptance[];
+  /** What the request was signed with; left out where nothing may be kept of it. */
+  readonly signed?: SignedRequest;
   /** Moves a cursor in the same transaction; the whole request fails when its version is no longer `expected`. */
   readonly cursor?: {
     readonly key: string;
@@ -111,6 +113,16 @@ export interface ActionOutcome {
   readonly dryRun?: boolean;
 }
 
+/** An event with how it came and what it was signed with. */
+export interface Receipt {
+  readonly event: StoredEvent;
+  /** Retention took its content. */
+  readonly erased: boolean;
+  /** Of its first copy; null for what an expansion read. */
+  readonly delivery: Delivery | null;
+  readonly signed: SignedRequest | null;
+}
+
 export interface ReplayRequest {
   readonly event: string;
   readonly runs: readonly NewRun[];
@@ -167,10 +179,12 @@ export interface Journal {
   reject(action: string, reason: string, by: string): Promise<{ run: string; queued: boolean }>;
   /** Throws Conflict when the run is running or final. */
   cancel(run: string, reason: string): Promise<void>;
+  /** Null when there is none of this id. Throws ContentDamaged. */
+  receipt(event: string): Promise<Receipt | null>;
   /** New runs of stored events, a generation higher. */
   replay(request: ReplayRequest): Promise<string[]>;
   /**
-   * Erases bodies, step outputs and action inputs of events received before `before` whose runs are all final.
+   * Erases bodies, signatures, step outputs and action inputs of events received before `before` whose runs are all final.
    * Keys stay. Returns how many events it erased: at most `limit`.
    */
   eraseContent(before: number, limit: number): Promise<number>;

@@ -107,6 +107,14 @@ export interface Healed {
   readonly until: number;
 }
 
+/** Which parts of a request a signature needs. */
+interface EvidenceScheme {
+  /** Lower case. */
+  readonly headers: readonly string[];
+  /** The signature covers the address. */
+  readonly url: boolean;
+}
+
 export interface Source {
   /** The name under `sources:`. */
   readonly name: string;
@@ -116,6 +124,11 @@ export interface Source {
   readonly maxBodyBytes: number;
   /** Headers worth keeping with the event (lower case). Credentials and signatures are never among them. */
   readonly keptHeaders: readonly string[];
+  /**
+   * What `verify` reads of a request beside its body, kept so that its events can be verified again. Null where a bearer
+   * credential stands for a signature: whoever reads it could send as the provider does, so it is never kept.
+   */
+  readonly evidence: EvidenceScheme | null;
   /**
    * Answers a handshake that comes unsigned, by POST or GET, or null when the request is none. Asked before `verify`, so it must give
    * away nothing. May throw Rejection.

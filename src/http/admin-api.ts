@@ -2,7 +2,7 @@
 import type { Context, Hono } from "hono";
 import type { Json, JsonObject } from "../domain/json.ts";
 import type { ListQuery, Page, Reads } from "../domain/ports.ts";
-import type { RunStatus } from "../domain/run.ts";
+import type { Replayed, ReplayFilter, Verification } from "../domain/replay.ts";
 import type { Clock } from "../resilience/clock.ts";
 import type { AdminEnv } from "./admin-access.ts";
 import {
@@ -13,6 +13,7 @@ import {
   readRejection,
   readReplay,
   readSince,
+  readVerification,
 } from "./admin-queries.ts";
 import type { ListName } from "./admin-queries.ts";
 import type { LiveFeed } from "./admin-stream.ts";
@@ -25,21 +26,10 @@ import {
   runDetail,
   runRow,
   sourceRow,
+  verificationView,
 } from "./admin-views.ts";
 import type { BreakerRow, SourceRow } from "./admin-views.ts";
 import { openapi } from "./openapi.ts";
-
-/** Which events are run again: one, that of one run (for its agent alone), or all that match. Times in milliseconds. */
-export interface ReplayFilter {
-  readonly event?: string;
-  readonly run?: string;
-  readonly source?: string;
-  readonly type?: string;
-  readonly agent?: string;
-  readonly status?: RunStatus;
-  readonly since?: number;
-  readonly until?: number;
-}
 
 /** Counts of events; `restarted` of runs. `more`: the record holds more, and the next round goes on. */
 interface Healed {
@@ -51,18 +41,17 @@ interface Healed {
   readonly more: boolean;
 }
 
-/** What people may do. All but `replay` throw Conflict. `by` is how the person was known: `dashboard` or `api`. */
+/** What people may do. All but `replay` and `verify` throw Conflict. `by` is how the person was known: `dashboard` or `api`. */
 export interface Control {
   approve(action: string, decision: { hash: string; edited?: JsonObject; by: string }): Promise<void>;
   reject(action: string, decision: { reason: string; by: string }): Promise<void>;
   cancelRun(run: string, reason: string): Promise<void>;
   /** Also throws ServiceError and ServiceClosed. `since` in milliseconds; left out, the source's healed point. */
   heal(source: string, since: number | undefined): Promise<Healed>;
-  /** `count` runs of `events` events; with `dryRun` they are counted only and `runs` is empty. */
-  replay(
-    filter: ReplayFilter,
-    dryRun: boolean,
-  ): Promise<{ readonly events: number; readonly count: number; readonly runs: readonly string[] }>;
+  /** With `dryRun` everything is counted only and `runs` is empty. */
+  replay(filter: ReplayFilter, dryRun: boolean): Promise<Replayed>;
+  /** Null when there is no such event. */
+  verify(event: string): Promise<Verification | null>;
 }
 
 export interface ApiParts {
@@ -169,12 +158,18 @@ function addDeeds(app: Hono<AdminEnv>, parts: ApiParts): void {
     const { read, healed, known, restarted, more } = await control.heal(c.req.param("name"), since);
     return c.json({ read, healed, known, restarted, more });
   });
+  app.post("/api/events/:id/verify", async (c) => {
+    readVerification(await bodyOf(c));
+    const id = c.req.param("id");
+    const verification = await control.verify(id);
+    return verification ? c.json(verificationView(id, verification)) : missing(c, "event");
+  });
   app.post("/api/replays", async (c) => {
     const { command, dryRun } = readReplay(await bodyOf(c), clock.now());
     if (command.event !== undefined && !(await reads.event(command.event))) return missing(c, "event");
     if (command.run !== undefined && !(await reads.run(command.run))) return missing(c, "run");
-    const { count, events, runs } = await control.replay(command, dryRun);
-    return c.json({ count, events, runs, dryRun });
+    const { count, events, runs, verified, unverified, refused } = await control.replay(command, dryRun);
+    return c.json({ count, events, runs, dryRun, verified, unverified, refused });
   });
 }
 

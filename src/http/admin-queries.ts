@@ -3,6 +3,7 @@ import { z } from "zod";
 import { actionStatuses } from "../domain/action.ts";
 import type { Json, JsonObject } from "../domain/json.ts";
 import type { ListQuery } from "../domain/ports.ts";
+import type { ReplayFilter } from "../domain/replay.ts";
 import { runStatuses } from "../domain/run.ts";
 
 /** The caller's mistake: `message` names the field and what is allowed. */
@@ -115,25 +116,16 @@ const replay = z.strictObject({
 export const readApproval = (body: Json) => parse(approval, body);
 export const readRejection = (body: Json) => parse(rejection, body);
 export const readCancellation = (body: Json) => parse(cancellation, body);
+/** There is nothing to say. Throws BadRequest. */
+export const readVerification = (body: Json) => parse(z.strictObject({}), body);
 /** Milliseconds since the epoch; undefined when left open. Throws BadRequest. */
 export function readSince(body: Json, now: number): number | undefined {
   const { since } = parse(healing, body);
   return since === undefined ? undefined : readTime("since", since, now);
 }
 
-export interface ReplayCommand {
-  readonly event?: string;
-  readonly run?: string;
-  readonly source?: string;
-  readonly type?: string;
-  readonly agent?: string;
-  readonly status?: (typeof runStatuses)[number];
-  readonly since?: number;
-  readonly until?: number;
-}
-
 /** One event, one run, or a filter that is not empty: replaying everything has to be asked for by a time. Throws BadRequest. */
-export function readReplay(body: Json, now: number): { command: ReplayCommand; dryRun: boolean } {
+export function readReplay(body: Json, now: number): { command: ReplayFilter; dryRun: boolean } {
   const read = parse(replay, body);
   const ways = [read.event, read.run, read.filter].filter((way) => way !== undefined);
   if (ways.length !== 1)
@@ -143,7 +135,7 @@ export function readReplay(body: Json, now: number): { command: ReplayCommand; d
   const { deadLetters, since, until, ...rest } = read.filter ?? {};
   if (deadLetters === true && rest.status !== undefined && rest.status !== "dead")
     throw new BadRequest("filter.status: must be dead, or left out, with deadLetters");
-  const command: ReplayCommand = {
+  const command: ReplayFilter = {
     ...(rest.source === undefined ? {} : { source: rest.source }),
     ...(rest.type === undefined ? {} : { type: rest.type }),
     ...(rest.agent === undefined ? {} : { agent: rest.agent }),

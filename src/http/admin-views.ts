@@ -4,6 +4,7 @@ import type { Delivery, StoredEvent, Unreadable } from "../domain/event.ts";
 import { isObject } from "../domain/json.ts";
 import type { Json } from "../domain/json.ts";
 import type { EventSummary, Overview, Reads } from "../domain/ports.ts";
+import type { Verification } from "../domain/replay.ts";
 import type { Run } from "../domain/run.ts";
 import type { watchStates } from "../domain/source.ts";
 import type { StepRecord } from "../domain/step.ts";
@@ -97,6 +98,13 @@ const deliveryRow = (delivery: Delivery) => ({
   remoteAddress: delivery.remoteAddress,
   secretIndex: delivery.secretIndex,
   reason: redactedOrNull(delivery.reason),
+});
+
+export const verificationView = (event: string, verification: Verification) => ({
+  event,
+  result: verification.result,
+  secretIndex: verification.result === "verified" ? verification.secretIndex : null,
+  reason: verification.result === "verified" ? null : verification.reason,
 });
 
 /** `payload` is the parsed body; where the body is no JSON, it is shown as `text`. */

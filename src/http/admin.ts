@@ -26,7 +26,7 @@ import { createLiveFeed } from "./admin-stream.ts";
 import type { BreakerRow, SourceRow } from "./admin-views.ts";
 import { listenFault } from "./listen-fault.ts";
 
-export type { Control, ReplayFilter } from "./admin-api.ts";
+export type { Control } from "./admin-api.ts";
 export type { BreakerRow, SourceRow } from "./admin-views.ts";
 
 const maxBodyBytes = 1024 * 1024;

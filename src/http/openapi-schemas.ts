@@ -204,5 +204,23 @@ export const openapiSchemas = {
     },
   },
   Healed: object({ read: count, healed: count, known: count, restarted: count, more: { type: "boolean" } }),
-  Replay: object({ count, events: count, runs: list(text), dryRun: { type: "boolean" } }),
+  Replay: object({
+    count,
+    events: count,
+    runs: list(text),
+    dryRun: { type: "boolean" },
+    verified: { ...count, description: "Events whose signature was found right again" },
+    unverified: list(object({ reason: text, events: count })),
+    refused: list(object({ event: text, reason: text })),
+  }),
+  Verification: object({
+    event: text,
+    result: {
+      enum: ["verified", "failed", "impossible"],
+      description:
+        "failed: the stored bytes are not those that were received. impossible: there is nothing, or no secret any more, to check them with",
+    },
+    secretIndex: { type: ["integer", "null"], description: "Which secret of today fits, 0 = first" },
+    reason: { type: ["string", "null"] },
+  }),
 };

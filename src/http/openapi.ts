@@ -93,6 +93,13 @@ const paths = {
   },
   "/api/events": listOf("Event", "Events", "EventStatus"),
   "/api/events/{id}": one("event", "One event with its deliveries and runs", "EventDetail"),
+  "/api/events/{id}/verify": deed(
+    "verify",
+    "Check the stored bytes of an event against the hash taken at receipt, and its signature under today's secrets",
+    body([], {}),
+    ref("Verification"),
+    [404],
+  ),
   "/api/runs": listOf("Run", "Runs", "RunStatus"),
   "/api/runs/{id}": one("run", "One run with its steps, decision and actions", "RunDetail"),
   "/api/dead-letters": listOf("Run", "DeadLetters", null),

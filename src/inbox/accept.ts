@@ -1,6 +1,7 @@
 /** The one transaction that everything received goes through: delivery, event, dedupe keys, route matches, runs. */
 import type { AcceptRequest, Acceptance, AcceptedItem, Inbox, Journal, NewRun } from "../domain/ports.ts";
 import type { Queue } from "../domain/queue.ts";
+import { healedAddress } from "../domain/event.ts";
 import { expansionAgent } from "../domain/run.ts";
 import type { Identified, RawRequest, Source } from "../domain/source.ts";
 import type { Log } from "../observability/log.ts";
@@ -34,9 +35,6 @@ export interface Router extends Inbox {
   ): NewRun[];
   expansionOf(source: string): NewRun;
 }
-
-/** Stands where the sender's address would: nobody sent it, it was fetched. */
-const healedAddress = "healed";
 
 export function createInbox({ journal, queue, table, clock, ids, log }: InboxParts): Router {
   const newRun = (part: Pick<NewRun, "route" | "agent" | "mode" | "concurrency">): NewRun => ({
@@ -112,9 +110,10 @@ export function createInbox({ journal, queue, table, clock, ids, log }: InboxPar
 
   return {
     accept: (source, request, verified, items) => {
-      const headers = kept(source, request);
+      const headers = headersOf(request, source.keptHeaders);
       return store({
         delivery: delivery(source, request, verified.secretIndex),
+        ...signedPart(source, request),
         items: items.map((item) => acceptance(source.name, request.receivedAt, headers, item)),
       });
     },
@@ -142,9 +141,22 @@ export function createInbox({ journal, queue, table, clock, ids, log }: InboxPar
   };
 }
 
-function kept(source: Source, request: RawRequest): Record<string, string> {
+/** Headers that are kept with the event anyway are not kept twice. */
+function signedPart({ evidence, keptHeaders }: Source, request: RawRequest): Pick<AcceptRequest, "signed"> {
+  if (evidence === null) return {};
+  const names = evidence.headers.filter((name) => !keptHeaders.includes(name));
+  return {
+    signed: {
+      url: evidence.url ? request.url : null,
+      headers: headersOf(request, names),
+      body: request.body,
+    },
+  };
+}
+
+function headersOf(request: RawRequest, names: readonly string[]): Record<string, string> {
   const headers: Record<string, string> = {};
-  for (const name of source.keptHeaders) {
+  for (const name of names) {
     const value = request.headers[name];
     if (value !== undefined) headers[name] = value;
   }

@@ -6,6 +6,7 @@ import type { AcceptRequest, Acceptance, AcceptedItem } from "../domain/ports.ts
 import { expansionAgent } from "../domain/run.ts";
 import { insertRuns, nextGeneration, runRows } from "./runs.ts";
 import { putState } from "./state.ts";
+import { evidenceInRow, keepSignedRequest } from "./receipts.ts";
 import { integer, integerOrNull, text } from "./rows.ts";
 import { sql, together } from "./sql.ts";
 import type { Rows, Sql, Transaction } from "./sql.ts";
@@ -34,6 +35,7 @@ const eventRows = {
     headers: "text",
     faults: "text",
     body: "bytes",
+    evidence: "text",
   },
   unlessThere: null,
 } as const satisfies Rows;
@@ -56,20 +58,29 @@ const deliveryRows = {
 const acceptedRows: readonly Rows[] = [keyRows, eventRows, runRows, deliveryRows];
 
 export function* accept(tx: Transaction, request: AcceptRequest): Sql<AcceptedItem[]> {
-  const { cursor, items } = request;
+  const { cursor, delivery, signed } = request;
   if (cursor && !(yield* putState(tx, "cursor", cursor.key, cursor.value, cursor.expected))) {
     throw new JournalUnavailable(`the cursor of ${cursor.key} was moved by someone else`);
   }
+  const evidence = evidenceInRow(request);
+  const answers = yield* acceptItems(tx, request, evidence);
+  const isNew = answers.some((item) => !item.duplicate);
+  if (delivery && signed && evidence === null && isNew) yield* keepSignedRequest(tx, delivery.id, signed);
+  return answers;
+}
+
+function* acceptItems(tx: Transaction, request: AcceptRequest, evidence: string | null): Sql<AcceptedItem[]> {
+  const { items } = request;
   if (items.length > 1 && areApart(items)) {
     return yield* together(
-      items.map((item) => acceptItem(tx, request, item)),
+      items.map((item) => acceptItem(tx, request, item, evidence)),
       acceptedRows,
     );
   }
   const announced = new Set<string>();
   const answers: AcceptedItem[] = [];
   for (const item of items) {
-    const accepted = yield* acceptItem(tx, request, withoutRepeatedReading(item, announced));
+    const accepted = yield* acceptItem(tx, request, withoutRepeatedReading(item, announced), evidence);
     if (accepted.runs.length > 0) announced.add(announcementOf(item));
     answers.push(accepted);
   }
@@ -96,11 +107,12 @@ function* acceptItem(
   tx: Transaction,
   { delivery, newsOnly }: AcceptRequest,
   item: Acceptance,
+  evidence: string | null,
 ): Sql<AcceptedItem> {
   const known = yield* takeKeys(tx, item);
   const accepted: AcceptedItem =
     known === null
-      ? { event: item.event.id, duplicate: false, runs: yield* store(tx, item) }
+      ? { event: item.event.id, duplicate: false, runs: yield* store(tx, item, evidence) }
       : { event: known, duplicate: true, runs: yield* tryAgain(tx, known, item) };
   const isNews = !accepted.duplicate || accepted.runs.length > 0;
   if (delivery && (isNews || newsOnly !== true)) {
@@ -199,7 +211,7 @@ function* neverCompleted(
   };
 }
 
-function* store(tx: Transaction, { event, runs }: Acceptance): Sql<string[]> {
+function* store(tx: Transaction, { event, runs }: Acceptance, evidence: string | null): Sql<string[]> {
   yield* sql.insert(eventRows, {
     id: event.id,
     source: event.source,
@@ -212,6 +224,7 @@ function* store(tx: Transaction, { event, runs }: Acceptance): Sql<string[]> {
     headers: tx.vault.sealText(JSON.stringify(event.headers), place.eventHeaders(event.id)),
     faults: JSON.stringify(event.faults),
     body: tx.vault.sealBytes(event.body, place.eventBody(event.id)),
+    evidence: evidence === null ? null : tx.vault.sealText(evidence, place.eventEvidence(event.id)),
   });
   tx.changed("event", event.id);
   return yield* insertRuns(tx, event.id, event.occurredAt ?? event.receivedAt, 0, runs);

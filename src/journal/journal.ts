@@ -4,6 +4,7 @@ import { actionsOf, approve, beginAction, endAction, recordPlan, reject } from "
 import { dueAgents, dueRuns, nextDue, parkedFor } from "./due.ts";
 import { accept, exclusiveKeys, keepMalformed } from "./events.ts";
 import { createReads } from "./reads.ts";
+import { receiptOf } from "./receipts.ts";
 import { eraseContent } from "./retention.ts";
 import { cancel, claim, extendLease, releaseOrphans, replay, settle } from "./runs.ts";
 import type { Database } from "./sql.ts";
@@ -52,6 +53,7 @@ const journalOn = (db: Database): Journal => ({
   approve: (action, hash, edited, by) => db.write((tx) => approve(tx, action, hash, edited, by)),
   reject: (action, reason, by) => db.write((tx) => reject(tx, action, reason, by)),
   cancel: (run, reason) => db.write((tx) => cancel(tx, run, reason)),
+  receipt: (event) => db.read((scope) => receiptOf(scope, event)),
   replay: (request) => db.write((tx) => replay(tx, request)),
 
   eraseContent: (before, limit) => db.write(() => eraseContent(before, limit)),

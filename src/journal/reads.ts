@@ -16,6 +16,7 @@ import { actionById, actionsOf } from "./actions.ts";
 import {
   actionFrom,
   bodyFrom,
+  deliveryColumns,
   deliveryFrom,
   eventColumns,
   eventFrom,
@@ -140,7 +141,10 @@ function* eventsPage({ vault }: Scope, query: ListQuery): Sql<Page<EventSummary>
 function* eventById({ vault }: Scope, id: string): Sql<Awaited<ReturnType<Reads["event"]>>> {
   const row = yield* sql.get("SELECT * FROM events WHERE id = ?", id);
   if (!row) return null;
-  const deliveries = yield* sql.all("SELECT * FROM deliveries WHERE event = ? ORDER BY received_at, id", id);
+  const deliveries = yield* sql.all(
+    `SELECT ${deliveryColumns} FROM deliveries WHERE event = ? ORDER BY received_at, id`,
+    id,
+  );
   const runs = yield* sql.all("SELECT * FROM runs WHERE event = ? ORDER BY id", id);
   return {
     ...eventFrom(row, vault),

@@ -63,6 +63,14 @@ interface Column {
 const columns: readonly Column[] = [
   { table: "events", column: "body", ids: "id", place: (row) => place.eventBody(text(row, "id")) },
   { table: "events", column: "headers", ids: "id", place: (row) => place.eventHeaders(text(row, "id")) },
+  { table: "events", column: "evidence", ids: "id", place: (row) => place.eventEvidence(text(row, "id")) },
+  {
+    table: "signed_requests",
+    column: "evidence",
+    ids: "id",
+    place: (row) => place.requestEvidence(text(row, "id")),
+  },
+  { table: "signed_requests", column: "body", ids: "id", place: (row) => place.requestBody(text(row, "id")) },
   { table: "deliveries", column: "body", ids: "id", place: (row) => place.deliveryBody(text(row, "id")) },
   {
     table: "steps",

@@ -16,7 +16,16 @@ export function* eraseContent(before: number, limit: number): Sql<number> {
   const ids = found.map((row) => text(row, "id"));
   if (ids.length === 0) return 0;
   const runs = `SELECT id FROM runs WHERE event IN (${marks(ids)})`;
-  yield* sql.run(`UPDATE events SET body = NULL, headers = '{}' WHERE id IN (${marks(ids)})`, ...ids);
+  yield* sql.run(
+    `UPDATE events SET body = NULL, headers = '{}', evidence = NULL WHERE id IN (${marks(ids)})`,
+    ...ids,
+  );
+  // A request goes with the first of its events: it holds the content of that one too.
+  yield* sql.run(
+    `DELETE FROM signed_requests WHERE id IN
+       (SELECT id FROM deliveries WHERE event IN (${marks(ids)}) AND result = 'accepted')`,
+    ...ids,
+  );
   yield* sql.run(`UPDATE steps SET output = 'null' WHERE run IN (${runs})`, ...ids);
   yield* sql.run(`UPDATE actions SET input = '{}' WHERE run IN (${runs})`, ...ids);
   return ids.length;

@@ -48,6 +48,9 @@ export const bodyFrom = (row: Row, vault: Vault): Uint8Array => {
     : new Uint8Array();
 };
 
+/** Columns of a delivery without the bytes of an unreadable one. */
+export const deliveryColumns = "id, source, event, result, received_at, remote_address, secret_index, reason";
+
 export const deliveryFrom = (row: Row): Delivery => ({
   id: text(row, "id"),
   source: text(row, "source"),

@@ -1,5 +1,5 @@
 /**
- * Content at rest: bodies, kept headers, step outputs and action inputs, sealed with AES-256-GCM when keys are given.
+ * Content at rest: bodies, kept headers, signatures, step outputs and action inputs, sealed with AES-256-GCM when keys are given.
  *
  * A sealed value says so at its beginning and names its key, so that plain and sealed rows stand side by side, and rows
  * of an older key are still read. It is bound to its place (table, column, id): moved to another row it does not open.
@@ -112,6 +112,9 @@ export const envName = "SIGNALBOX_ENCRYPTION_KEY";
 export const place = {
   eventBody: (id: string) => `events.body:${id}`,
   eventHeaders: (id: string) => `events.headers:${id}`,
+  eventEvidence: (id: string) => `events.evidence:${id}`,
+  requestEvidence: (id: string) => `signed_requests.evidence:${id}`,
+  requestBody: (id: string) => `signed_requests.body:${id}`,
   deliveryBody: (id: string) => `deliveries.body:${id}`,
   stepOutput: (run: string, name: string) => `steps.output:${run}/${name}`,
   actionInput: (id: string) => `actions.input:${id}`,

@@ -70,6 +70,7 @@ export function custom(options: CustomOptions): Source {
     active: keys.length > 0,
     maxBodyBytes,
     keptHeaders: ["content-type", "user-agent", ...kept],
+    evidence: { headers: signedHeaders(scheme), url: false },
     verify: (request) => ({ secretIndex: matchCustomSignature(request, scheme, keys) }),
     identify(request) {
       const payload = parseObject(request.body);
@@ -120,6 +121,13 @@ const headerOf = (headers: RawRequest["headers"], name: string): string | undefi
 
 const covers = ({ construction }: Scheme, what: Placeholder): boolean =>
   construction.some(({ placeholder }) => placeholder === what);
+
+const signedHeaders = (scheme: Scheme): string[] =>
+  [
+    scheme.signatureHeader,
+    ...(covers(scheme, "id") ? [scheme.idHeader] : []),
+    ...(covers(scheme, "timestamp") ? [scheme.timestampHeader] : []),
+  ].map((name) => name.toLowerCase());
 
 /** Gives the place of the secret that matched. Throws Rejection 401. */
 function matchCustomSignature(request: RawRequest, scheme: Scheme, keys: readonly SigningKey[]): number {

@@ -48,6 +48,7 @@ export function github(
     active: keys.length > 0,
     maxBodyBytes,
     keptHeaders,
+    evidence: { headers: ["x-hub-signature-256"], url: false },
     verify: ({ headers, body, receivedAt }) => ({
       secretIndex: matchGithubSignature(headers["x-hub-signature-256"], body, keys, receivedAt),
     }),

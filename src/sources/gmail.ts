@@ -63,6 +63,7 @@ export function gmail(options: GmailOptions, { clock, log }: { clock: Clock; log
     ),
     maxBodyBytes,
     keptHeaders: ["content-type", "user-agent"],
+    evidence: null,
     async verify({ headers, receivedAt }) {
       await checkToken(headers["authorization"], receivedAt);
       return { secretIndex: null };

@@ -32,6 +32,7 @@ export function hubspot({ name, secrets, url, publicUrl }: HubspotOptions): Sour
     active: keys.length > 0,
     maxBodyBytes,
     keptHeaders: ["content-type", "user-agent", "x-hubspot-request-timestamp"],
+    evidence: { headers: ["x-hubspot-signature-v3", "x-hubspot-request-timestamp"], url: true },
     verify: (request) => ({
       secretIndex: matchHubspotSignature(request, url ?? publicUrl + request.url, keys),
     }),

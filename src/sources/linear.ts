@@ -26,6 +26,7 @@ export function linear({ name, secrets }: LinearOptions): Source {
     active: keys.length > 0,
     maxBodyBytes,
     keptHeaders: ["content-type", "user-agent", "linear-delivery", "linear-event"],
+    evidence: { headers: ["linear-signature"], url: false },
     verify: (request) => {
       const secretIndex = matchLinearSignature(request, keys);
       requireFreshBody(request);

@@ -84,6 +84,7 @@ export function outlook(options: OutlookOptions, { clock, log, watchOf }: Outloo
     active: account.trim() !== "" && credentials.trim() !== "" && secrets.length > 0,
     maxBodyBytes,
     keptHeaders: ["content-type", "user-agent"],
+    evidence: null,
     handshake: validation,
     async verify({ body, receivedAt }): Promise<Verified> {
       const items = itemsIn(body);

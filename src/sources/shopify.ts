@@ -39,6 +39,7 @@ export function shopify({ name, secrets }: ShopifyOptions): Source {
       ...[...kept, ...keptOfWebhooks].map((header) => `x-shopify-${header}`),
       ...[...kept, ...keptOfEvents].map((header) => `shopify-${header}`),
     ],
+    evidence: { headers: ["x-shopify-hmac-sha256", "shopify-hmac-sha256"], url: false },
     verify: (request) => ({ secretIndex: matchShopifySignature(request, keys) }),
     identify,
   };

@@ -28,6 +28,7 @@ export function slack({ name, secrets }: SlackOptions): Source {
     active: keys.length > 0,
     maxBodyBytes,
     keptHeaders: ["content-type", "user-agent", timestampHeader, "x-slack-retry-num", "x-slack-retry-reason"],
+    evidence: { headers: ["x-slack-signature", timestampHeader], url: false },
     verify: (request) => ({ secretIndex: matchSlackSignature(request, keys) }),
     challenge,
     identify,

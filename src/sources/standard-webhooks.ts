@@ -42,6 +42,10 @@ export function standardWebhooks({ name, secrets }: StandardWebhooksOptions): So
       "svix-id",
       "svix-timestamp",
     ],
+    evidence: {
+      headers: ["id", "timestamp", "signature"].flatMap((part) => [`webhook-${part}`, `svix-${part}`]),
+      url: false,
+    },
     verify: (request) => ({ secretIndex: matchSignature(request, keys) }),
     identify,
   };

@@ -34,6 +34,7 @@ export function stripe(
     active: keys.length > 0,
     maxBodyBytes,
     keptHeaders: ["content-type", "user-agent"],
+    evidence: { headers: ["stripe-signature"], url: false },
     verify: ({ headers, body, receivedAt }) => ({
       secretIndex: matchStripeSignature(headers["stripe-signature"], body, keys, receivedAt),
     }),

@@ -35,6 +35,7 @@ export function zendesk({ name, secrets }: ZendeskOptions): Source {
       "x-zendesk-webhook-id",
       invocationHeader,
     ],
+    evidence: { headers: ["x-zendesk-webhook-signature", timestampHeader], url: false },
     verify: (request) => ({ secretIndex: matchZendeskSignature(request, keys) }),
     identify,
   };

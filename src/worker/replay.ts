@@ -1,33 +1,19 @@
-/** Replays: new runs of stored events under today's configuration, counted first, with the same once-only actions. */
+/**
+ * Replays: new runs of stored events under today's configuration, counted first, with the same once-only actions.
+ * Each event is verified again before it is run again, and in a count too: one whose bytes changed is not.
+ */
 import { expansionAgent } from "../domain/run.ts";
-import type { RunStatus } from "../domain/run.ts";
 import type { Journal, ListQuery, NewRun, Reads } from "../domain/ports.ts";
 import type { Queue, Wake } from "../domain/queue.ts";
+import type { Replayed, ReplayFilter, Verification } from "../domain/replay.ts";
 import { failPoint } from "../resilience/fail-points.ts";
-
-export interface ReplayFilter {
-  readonly event?: string;
-  readonly run?: string;
-  readonly source?: string;
-  readonly type?: string;
-  readonly agent?: string;
-  readonly status?: RunStatus;
-  readonly since?: number;
-  readonly until?: number;
-}
-
-export interface Replayed {
-  /** Events that match. */
-  readonly events: number;
-  /** Runs that were, or with `dryRun` would be, started. */
-  readonly count: number;
-  readonly runs: readonly string[];
-}
 
 export interface ReplayParts {
   readonly journal: Journal;
   readonly reads: Reads;
   readonly queue: Queue;
+  /** Null when there is no such event. */
+  readonly verify: (event: string) => Promise<Verification | null>;
   readonly runsFor: (
     event: { id: string; source: string; type: string; receivedAt: number },
     payload: unknown,
@@ -41,10 +27,22 @@ const pageSize = 200;
 export async function replay(parts: ReplayParts, filter: ReplayFilter, dryRun: boolean): Promise<Replayed> {
   const targets = await targetsOf(parts, filter);
   const runs: Wake[] = [];
+  const refused: Replayed["refused"][number][] = [];
+  const unverified = new Map<string, number>();
+  let verified = 0;
   let count = 0;
   for (const [id, agents] of targets) {
-    const event = await parts.reads.event(id);
+    // A long replay must not keep requests waiting: reading and verifying alone would never let them in.
+    await nextTurn();
+    const verification = await parts.verify(id);
+    if (verification?.result === "failed") {
+      refused.push({ event: id, reason: verification.reason });
+      continue;
+    }
+    const event = verification && (await parts.reads.event(id));
     if (!event) continue;
+    if (verification.result === "verified") verified += 1;
+    else unverified.set(verification.reason, (unverified.get(verification.reason) ?? 0) + 1);
     const fresh = newRuns(parts, event, agents);
     count += fresh.length;
     if (dryRun || fresh.length === 0) continue;
@@ -54,8 +52,17 @@ export async function replay(parts: ReplayParts, filter: ReplayFilter, dryRun: b
     runs.push(...fresh.map((run) => ({ run: run.id, agent: run.agent, number: 0 })));
   }
   if (runs.length > 0) parts.queue.publish(runs);
-  return { events: targets.size, count, runs: runs.map((wake) => wake.run) };
+  return {
+    events: targets.size,
+    count,
+    runs: runs.map((wake) => wake.run),
+    verified,
+    unverified: [...unverified].map(([reason, events]) => ({ reason, events })),
+    refused,
+  };
 }
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 /** Events by id, each with the agents that are to work on it again; null = all that match today. */
 async function targetsOf(parts: ReplayParts, filter: ReplayFilter): Promise<Map<string, Set<string> | null>> {

@@ -49,6 +49,7 @@ describe("help and usage", { timeout: 60_000 }, () => {
       "dead-letters",
       "replay",
       "review",
+      "verify",
       "explain",
       "schema",
       "completion",

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Connection } from "../../src/journal/sqlite-driver.ts";
 import { startGithub } from "../../src/sandbox/github.ts";
 import type { GithubSandbox, SeedPullRequest } from "../../src/sandbox/github.ts";
 import { githubEvent, scenario } from "../../src/sandbox/scenario.ts";
@@ -273,6 +274,34 @@ describe("deciding", { timeout: 60_000 }, () => {
     const replayed = await json<{ runs: string[] }>("dead-letters", "replay", dead.id);
     expect(replayed.runs).toHaveLength(1);
     expect(replayed.runs[0]).not.toBe(dead.id);
+  });
+
+  test("verify says under which secret an event is still what was signed, and fails where it is not", async () => {
+    const { event } = await sendPull(1, { toVerify: true });
+    await untilRun(event, "awaiting_review");
+    expect(await cli("verify", event)).toBe(`${event}  verified, under secret 0 (0 = first)\n`);
+    expect(await json<object>("verify", event)).toEqual({
+      event,
+      result: "verified",
+      secretIndex: 0,
+      reason: null,
+    });
+    const unwrapped = (text: string) => text.replace(/\s+/g, " ");
+    const changed = new Connection(join(program.folder, ".signalbox", "journal.db"));
+    changed.run("UPDATE events SET body = CAST(body || ' ' AS BLOB) WHERE id = ?", event);
+    changed.close();
+    const refused = await program.cli("verify", event);
+    expect(refused).toMatchObject({ code: 1, stdout: "" });
+    expect(unwrapped(refused.stderr)).toContain(
+      "was changed: its stored bytes are not those that were received",
+    );
+    const inJson = await program.cli("verify", event, "--json");
+    expect(inJson.code).toBe(1);
+    expect(JSON.parse(inJson.stdout)).toMatchObject({ event, result: "failed" });
+    const replay = await program.cli("replay", "--event", event, "--dry-run");
+    expect(replay.stdout).toContain("1 event, 0 new runs: nothing to run again");
+    expect(unwrapped(replay.stderr)).toContain(`${event} is not run again`);
+    expect((await program.cli("verify", "run_1")).code).toBe(2);
   });
 
   test("replay counts with --dry-run and starts nothing, then runs an event again", async () => {

@@ -297,6 +297,32 @@ export function journalContract(
         });
       });
 
+      it("gives an event back with how it came and what it was signed with, until its content is erased", async () => {
+        const item = request("a", []);
+        const body = item.items[0]?.event.body ?? Buffer.alloc(0);
+        const signed = { url: "/webhooks/github?a=1", headers: { "x-signature": "s" }, body };
+        const [stored] = await on.journal.accept({ ...item, signed });
+        const receipt = await on.journal.receipt(stored?.event ?? "");
+        expect(receipt).toMatchObject({
+          erased: false,
+          delivery: { result: "accepted", receivedAt: clock.now(), remoteAddress: "127.0.0.1" },
+          signed: { url: signed.url, headers: signed.headers },
+        });
+        expect(Buffer.from(receipt?.signed?.body ?? [])).toEqual(body);
+        expect(Buffer.from(receipt?.event.body ?? [])).toEqual(body);
+        // A further copy does not take the place of the first one's signature.
+        await on.journal.accept({
+          ...request("a", []),
+          signed: { ...signed, headers: { "x-signature": "t" } },
+        });
+        expect(await on.journal.receipt(stored?.event ?? "")).toEqual(receipt);
+        expect((await on.journal.receipt((await accept("b", [])).event))?.signed).toBeNull();
+        expect(await on.journal.receipt("evt_none")).toBeNull();
+        await clock.advance(1_000);
+        await on.journal.eraseContent(clock.now(), 10);
+        expect(await on.journal.receipt(stored?.event ?? "")).toMatchObject({ erased: true, signed: null });
+      });
+
       it("moves a cursor with the items, and stores neither when someone else moved it", async () => {
         const cursor = { key: "inbox", value: "100", expected: 0 };
         await on.journal.accept({ ...request("a"), cursor });

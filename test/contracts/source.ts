@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Rejection } from "../../src/domain/errors.ts";
 import type { RawRequest, Source } from "../../src/domain/source.ts";
+import { bearerClauses, signatureClauses } from "./evidence.ts";
 
 export interface SourceCase {
   /** Called once the suite's own beforeAll hooks have run. */
@@ -15,6 +16,8 @@ export interface SourceCase {
   readonly tolerance: { readonly pastMs: number; readonly futureMs: number } | null;
   /** False for providers that sign with keys of their own. */
   readonly hasSecrets: boolean;
+  /** A bearer token, or a secret in the body, stands for a signature: its text. Left out where there is a signature. */
+  readonly bearer?: { readonly bodySecret: string | null };
   /** An empty body is an event too. */
   readonly takesEmptyBody?: boolean;
   /** A valid request but for what is asked for. `signedAt` in milliseconds since the epoch. */
@@ -257,6 +260,15 @@ export function sourceContract(title: string, given: SourceCase): void {
           expect.objectContaining({ name: "Rejection", status: 400, code: "malformed_json" }),
         );
       }
+    });
+
+    const evidenceClauses = given.bearer ? bearerClauses : signatureClauses;
+    evidenceClauses({
+      source: () => given.source(),
+      credentialHeader: given.credentialHeader,
+      bodySecret: given.bearer?.bodySecret ?? null,
+      hasSecrets: given.hasSecrets,
+      signed: async (by) => ({ ...(await given.signed({ by, signedAt: now })), receivedAt: now }),
     });
   });
 }

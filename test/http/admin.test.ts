@@ -4,7 +4,8 @@ import addFormats from "ajv-formats";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterEach, describe, expect, test } from "vitest";
 import { Conflict, JournalUnavailable, ServiceError } from "../../src/domain/errors.ts";
-import type { Control, ReplayFilter } from "../../src/http/admin.ts";
+import type { ReplayFilter } from "../../src/domain/replay.ts";
+import type { Control } from "../../src/http/admin.ts";
 import { openapi } from "../../src/http/openapi.ts";
 import { silentLog } from "../../src/observability/log.ts";
 import type { Log } from "../../src/observability/log.ts";
@@ -301,7 +302,20 @@ describe("the API's answers", () => {
         const run = rows.runs.find((row) => row.id === id);
         if (run) journal.putRun({ ...run, status: "cancelled" });
       },
-      replay: async (_filter, dryRun) => ({ events: 1, count: 2, runs: dryRun ? [] : ["run_8", "run_9"] }),
+      replay: async (_filter, dryRun) => ({
+        events: 3,
+        count: 2,
+        runs: dryRun ? [] : ["run_8", "run_9"],
+        verified: 1,
+        unverified: [{ reason: "the provider's token isn't kept", events: 1 }],
+        refused: [{ event: "evt_3", reason: "its bytes changed" }],
+      }),
+      verify: async (event) =>
+        event === "evt_1"
+          ? { result: "verified", secretIndex: 1 }
+          : event === "evt_2"
+            ? { result: "failed", reason: "its bytes changed" }
+            : null,
       heal: async (source, since) => {
         if (source === "none") throw new Conflict("not_found", "there is no source none");
         if (since === undefined) throw new ServiceError("source:stripe", "unavailable", "answered HTTP 500");
@@ -320,6 +334,16 @@ describe("the API's answers", () => {
     const cancelled = await admin.post("/api/runs/run_3/cancel", {});
     expect((await bodyOf(cancelled.clone()))["status"]).toBe("cancelled");
     await keepsContract(cancelled, "cancel", 200);
+    const verify = (event: string, body = {}) => admin.post(`/api/events/${event}/verify`, body);
+    expect(await bodyOf(await verify("evt_1"))).toEqual({
+      event: "evt_1",
+      result: "verified",
+      secretIndex: 1,
+      reason: null,
+    });
+    for (const event of ["evt_1", "evt_2"]) await keepsContract(await verify(event), "verify", 200);
+    await keepsContract(await verify("none"), "verify", 404);
+    await keepsContract(await verify("evt_1", { secret: "mine" }), "verify", 400);
     await keepsContract(await admin.post("/api/replays", { event: "evt_1", dryRun: true }), "replay", 200);
     await keepsContract(await admin.post("/api/replays", { event: "none" }), "replay", 404);
     await keepsContract(await admin.post("/api/replays", {}), "replay", 400);
@@ -415,7 +439,7 @@ describe("the API's answers", () => {
         ...refusingControl,
         replay: async (filter, dryRun) => {
           asked.push([filter, dryRun]);
-          return { events: 0, count: 0, runs: [] };
+          return { events: 0, count: 0, runs: [], verified: 0, unverified: [], refused: [] };
         },
       },
     });

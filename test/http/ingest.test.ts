@@ -326,6 +326,7 @@ describe("refusals", () => {
       active: true,
       maxBodyBytes: 10,
       keptHeaders: [],
+      evidence: null,
       verify: () =>
         Promise.reject(new Rejection(503, "keys_unavailable", "later", { retryAfterSeconds: 10 })),
       identify: () => [],
@@ -345,6 +346,7 @@ describe("what a source answers in its provider's words", () => {
     active: true,
     maxBodyBytes: 100,
     keptHeaders: [],
+    evidence: null,
     verify: ({ headers }) => {
       if (headers["x-signature"] === "right") return { secretIndex: 0 };
       throw new Rejection(401, "signature_mismatch", "wrong");
@@ -543,6 +545,7 @@ describe("a handshake", () => {
       active: true,
       maxBodyBytes: 10,
       keptHeaders: [],
+      evidence: null,
       handshake: ({ query }) => ({
         status: 200,
         contentType: "text/plain",

@@ -85,6 +85,24 @@ describe("journal: SQLite file", () => {
     await journal.close();
   });
 
+  it("takes over the file of the version before signatures were kept", async () => {
+    const { Connection } = await import("../../src/journal/sqlite-driver.ts");
+    const { migrations } = await import("../../src/journal/migrations/index.ts");
+    const at = folder();
+    const old = new Connection(join(at, "journal.db"));
+    for (const sql of migrations.slice(0, 2)) old.exec(sql);
+    old.exec("PRAGMA user_version = 2");
+    const values = ["evt_1", "stripe", "t", "p", 1, null, "unrouted", "h", "{}", "[]", Buffer.from("{}")];
+    old.run(`INSERT INTO events VALUES (${values.map(() => "?").join(", ")})`, ...values);
+    old.close();
+    const { journal, reads } = openSqliteJournal({ folder: at, clock: systemClock });
+    expect((await reads.event("evt_1"))?.body).toHaveLength(2);
+    expect(await journal.receipt("evt_1")).toMatchObject({ erased: false, delivery: null, signed: null });
+    await journal.accept(request());
+    expect((await reads.events({ limit: 10 })).items).toHaveLength(2);
+    await journal.close();
+  });
+
   it("writes ahead to a log, and takes nothing once it is closed", async () => {
     const { Connection } = await import("../../src/journal/sqlite-driver.ts");
     const at = folder();

@@ -81,6 +81,7 @@ sourceContract("gmail", {
   credentialHeader: "authorization",
   // The token proves who sent it, not what: see the promise that such a body only wakes our own cursor.
   coversBody: false,
+  bearer: { bodySecret: null },
   hasSecrets: false,
   tolerance: null,
   signed: async ({ by }) =>

@@ -61,6 +61,7 @@ sourceContract("outlook", {
   credentialHeader: null,
   // `clientState` proves who sent it, not what: such a body only wakes our own cursor.
   coversBody: false,
+  bearer: { bodySecret: "first-client-state" },
   hasSecrets: true,
   tolerance: null,
   signed: ({ by }) =>

@@ -274,6 +274,7 @@ export const refusingControl: Control = {
   cancelRun: () => Promise.reject(new Error("not expected here")),
   heal: () => Promise.reject(new Error("not expected here")),
   replay: () => Promise.reject(new Error("not expected here")),
+  verify: () => Promise.reject(new Error("not expected here")),
 };
 
 export interface RunningAdmin {

@@ -146,6 +146,7 @@ export function openLine(options: LineOptions, clock: ManualClock = manualClock(
     active: true,
     maxBodyBytes: 1_000,
     keptHeaders: [],
+    evidence: null,
     verify: () => ({ secretIndex: 0 }),
     identify: () => [],
   };

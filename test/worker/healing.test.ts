@@ -485,6 +485,7 @@ describe("healing", () => {
       active: true,
       maxBodyBytes: 1,
       keptHeaders: [],
+      evidence: null,
       verify: () => ({ secretIndex: null }),
       identify: () => [],
       expand: async (cursor) => {

@@ -48,6 +48,7 @@ function mailbox() {
       active: true,
       maxBodyBytes: 1_000,
       keptHeaders: [],
+      evidence: null,
       verify: () => ({ secretIndex: 0 }),
       identify: () => [],
       notices: { missed: "rescan", removed: "renew" },

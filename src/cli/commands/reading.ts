@@ -64,6 +64,16 @@ export function addReading(program: Command, { does }: Parts): void {
     );
 
   program
+    .command("verify")
+    .description("whether a stored event is still what its sender signed; exits 1 where it can't be said")
+    .argument("<event>", "evt_…")
+    .addOption(remote())
+    .action(
+      does(async (context, id: string, options: object) =>
+        (await import("../verify.ts")).verify(context, id, options),
+      ),
+    );
+  program
     .command("explain")
     .description("what became of an event, a run or an action, and why")
     .argument("<id>", "evt_…, run_… or act_…")

@@ -2,6 +2,7 @@ import { initial } from "./0001-initial.ts";
 import { counting } from "./0002-counting.ts";
 import { due } from "./0003-due.ts";
 import { scale } from "./0004-scale.ts";
+import { evidence } from "./0005-evidence.ts";
 
 /** Numbered and append-only: the position in the list is the version, and a released entry never changes. */
-export const migrations: readonly string[] = [initial, counting, due, scale];
+export const migrations: readonly string[] = [initial, counting, due, scale, evidence];
