@@ -1,10 +1,11 @@
 /** The composition: configuration → parts → start and stop. The only file, with main.ts, that knows every room. */
 import { randomBytes, randomUUID } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import type { Environment } from "./config/environment.ts";
 import type { Fault } from "./config/faults.ts";
 import { watchConfig } from "./config/reload.ts";
+import type { Audit } from "./domain/audit.ts";
 import { Conflict } from "./domain/errors.ts";
 import { createGithubAddresses, wantsGithubAddresses } from "./github-addresses.ts";
 import { everyHour, showSecretAges, tellExpired } from "./hourly.ts";
@@ -24,6 +25,7 @@ import type { Log } from "./observability/log.ts";
 import { createMetrics } from "./observability/metrics.ts";
 import type { Metrics } from "./observability/metrics.ts";
 import { dashboardFolder, version } from "./package.ts";
+import { createReadiness } from "./readiness.ts";
 import { createEmbeddedQueue } from "./queue/embedded.ts";
 import { defaultBreaker } from "./resilience/breaker.ts";
 import { systemClock } from "./resilience/clock.ts";
@@ -33,6 +35,8 @@ import type { Guard } from "./resilience/guard.ts";
 import { createIds } from "./resilience/ids.ts";
 import { armFailPoints, failPoint, nothingFails } from "./resilience/fail-points.ts";
 import { sourceRows } from "./source-rows.ts";
+import { createDeadLetters } from "./worker/dead-letters.ts";
+import { startReplayJobs } from "./worker/replay-jobs.ts";
 import { replay } from "./worker/replay.ts";
 import { createReview } from "./worker/review.ts";
 import type { Healing } from "./worker/healing.ts";
@@ -73,8 +77,6 @@ export interface App {
 }
 
 const graceMs = 10_000;
-/** Work that has been due for longer than this means that nothing gets done: not ready. */
-const stuckMs = 300_000;
 /** A stuck agent leaves a quarter of the hands to the others. */
 const mostPerAgent = (concurrency: number): number =>
   Math.max(1, concurrency - Math.max(1, Math.floor(concurrency / 4)));
@@ -168,6 +170,7 @@ async function startParts(
   const sources = () => current().sources;
   const onSilent = (source: string, message: string) => alerts.raise("source-silent", source, message);
   const watches = createWatches({ ...parts, state, inbox, sources, onLapsed: onSilent });
+  const readiness = createReadiness(reads, clock);
   const worker = createWorker({
     ...parts,
     journal,
@@ -184,8 +187,10 @@ async function startParts(
     table: () => current().work,
     onDead: (run, agent, reason) =>
       alerts.raise("dead-letter", agent, `run ${run} of ${agent} is dead: ${reason}`),
+    onSettled: () => readiness.settled(),
     owner: randomUUID(),
   });
+  const audit: Audit = { record: (entry) => journal.recordDeed(ids("aud"), entry) };
 
   const adminToken = options.environment.adminToken ?? ownToken(dataDir);
   const { server } = current().settings.loaded.config;
@@ -215,6 +220,15 @@ async function startParts(
   failPoint("start.released");
   const ingestPort = (await ingest.listen({ host: server.host, port: server.port })).port;
   const verify = (event: string) => verifyAgain({ journal, sources: current().sources }, event);
+  const replayable = {
+    journal,
+    reads,
+    queue,
+    verify,
+    runsFor: inbox.runsFor,
+    expansionOf: inbox.expansionOf,
+  };
+  const jobs = startReplayJobs({ ...parts, ...replayable, state, ids });
   // Webhooks are stored from here on; what people look at is loaded meanwhile.
   const { createAdmin } = await import("./http/admin.ts");
   const admin = createAdmin({
@@ -222,18 +236,18 @@ async function startParts(
     changes,
     control: {
       ...createReview(journal, reads, queue),
+      ...createDeadLetters(journal, reads),
       heal: async (source, since) => {
         if (!healing) throw new Conflict("wrong_state", "the service is still starting; try again");
         return healing.heal(source, since);
       },
       verify,
-      replay: (filter, dryRun) =>
-        replay(
-          { journal, reads, queue, verify, runsFor: inbox.runsFor, expansionOf: inbox.expansionOf },
-          filter,
-          dryRun,
-        ),
+      replay: (filter, how) => replay({ ...replayable, jobs }, filter, how),
+      replays: () => jobs.list(),
+      cancelReplay: (id) => jobs.cancel(id),
+      resumeReplay: (id) => jobs.resume(id),
     },
+    audit,
     breakers: () => guard.list(),
     sources: () =>
       sourceRows({
@@ -244,7 +258,7 @@ async function startParts(
         healedUntil: async (name) => (await healing?.healedUntil(name)) ?? null,
       }),
     metrics,
-    ready: () => readiness(parts, configFaults),
+    ready: () => readiness.check(configFaults),
     token: adminToken,
     assets: dashboardFolder,
     log,
@@ -290,6 +304,7 @@ async function startParts(
       hourly.now();
       watches.reloaded();
       log.info({ config: settings.loaded.hash.slice(0, 12) }, "the changed configuration is in force");
+      reloaded(audit, settings).catch((err: unknown) => log.warn({ err }, "a reload could not be recorded"));
     },
     onBad: (faults) => {
       configFaults = faults;
@@ -307,6 +322,7 @@ async function startParts(
     loginPath: () => admin.loginPath(),
     async stop() {
       failPoint("stop.begin");
+      await jobs.stop();
       await silence.stop();
       await watches.stop();
       await hourly.stop();
@@ -331,6 +347,16 @@ async function startParts(
 const addressIn = (from: string | undefined): string | null =>
   /[^<>\s]+@[^<>\s]+/.exec(from ?? "")?.[0] ?? null;
 
+const reloaded = (audit: Audit, { loaded }: InForce["settings"]): Promise<void> =>
+  audit.record({
+    by: "file",
+    address: null,
+    deed: "config.reload",
+    object: basename(loaded.file),
+    reason: null,
+    details: { config: loaded.hash.slice(0, 12) },
+  });
+
 function breakerChanged(
   {
     service,
@@ -344,30 +370,6 @@ function breakerChanged(
   if (state === "open" || state === "paused") {
     alerts.raise("breaker-open", service, `${service} is ${state}: ${reason ?? "it fails"}`);
   }
-}
-
-async function readiness(
-  { store, clock }: Parts,
-  configFaults: readonly Fault[],
-): Promise<{ ok: boolean; checks: Record<string, { ok: boolean; detail?: string }> }> {
-  const backlog = await store.reads.backlog().catch(() => null);
-  const waited = backlog?.oldestDueAt == null ? 0 : clock.now() - backlog.oldestDueAt;
-  const fault = configFaults[0];
-  const checks: Record<string, { ok: boolean; detail?: string }> = {
-    journal: backlog ? { ok: true } : { ok: false, detail: "it can't be read" },
-    work:
-      waited < stuckMs
-        ? { ok: true }
-        : { ok: false, detail: `a run has been due for ${Math.round(waited / 1_000)} s` },
-    // A faulty new configuration is the operator's to mend; the old one is in force, and the service does its work.
-    configuration: fault
-      ? {
-          ok: true,
-          detail: `the changed file is faulty, the old one is in force: ${fault.file}:${fault.line} ${fault.message}`,
-        }
-      : { ok: true },
-  };
-  return { ok: Object.values(checks).every((check) => check.ok), checks };
 }
 
 /** Made once and kept for the CLI to read; only its owner may. */

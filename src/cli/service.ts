@@ -11,6 +11,7 @@ import type {
   sourceRow,
   verificationView,
 } from "../http/admin-views.ts";
+import { version } from "../package.ts";
 import type { Context } from "./context.ts";
 import { Failure, usage } from "./failure.ts";
 
@@ -116,7 +117,11 @@ function tokenFor(context: Context, base: string, remote: boolean): string {
 
 function caller(base: string, token: string, context: Context) {
   return async (path: string, init: RequestInit): Promise<Response> => {
-    const headers = { ...(init.headers as Record<string, string>), Authorization: `Bearer ${token}` };
+    const headers = {
+      ...(init.headers as Record<string, string>),
+      Authorization: `Bearer ${token}`,
+      "User-Agent": `signalbox-cli/${version}`,
+    };
     let answer: Response;
     try {
       answer = await fetch(base + path, { ...init, headers });

@@ -2,13 +2,17 @@
 import type { ZodType } from "zod";
 import type { ActionKind, DestinationName } from "./action-kinds.ts";
 import type { Action, ActionRef, ActionStatus } from "./action.ts";
-import type { Delivery, EventStatus, SignedRequest, StoredEvent, Unreadable } from "./event.ts";
+import type { AttemptPlace } from "./attempt.ts";
+import type { AuditEntry } from "./audit.ts";
+import type { Delivery, SignedRequest, StoredEvent } from "./event.ts";
 import type { Json, JsonObject } from "./json.ts";
+import type { DecidedBy, Mode, Run } from "./run.ts";
 import type { Wake } from "./queue.ts";
-import type { DecidedBy, Mode, openStatuses, Run, RunStatus } from "./run.ts";
 import type { Readers } from "./readers.ts";
 import type { HealedItem, Identified, RawRequest, Source, Verified } from "./source.ts";
 import type { StepRecord, StepUsage } from "./step.ts";
+
+export type * from "./reads.ts";
 
 // ── Journal: the system of record ────────────────────────────────────────────────────────────────────────────────
 
@@ -164,8 +168,8 @@ export interface Journal {
   beginAction(claim: ClaimKey, action: string, takeOver?: string): Promise<BeginResult>;
   /** A `planned` outcome (certainly no effect) gives the key back; so does `failed`. */
   endAction(claim: ClaimKey, action: string, outcome: ActionOutcome): Promise<void>;
-  /** Resolves to who decided the run, if anyone did. */
-  settle(claim: ClaimKey, verdict: Verdict): Promise<DecidedBy | null>;
+  /** Resolves to who decided the run, if anyone did. Records the attempt, unless it is done. */
+  settle(claim: ClaimKey, verdict: Verdict, attempt?: AttemptPlace): Promise<DecidedBy | null>;
   /** Runs parked for this service: new ones are put behind them, so that they drain one after another. */
   parkedFor(service: string): Promise<number>;
 
@@ -181,7 +185,11 @@ export interface Journal {
   cancel(run: string, reason: string): Promise<void>;
   /** Null when there is none of this id. Throws ContentDamaged. */
   receipt(event: string): Promise<Receipt | null>;
-  /** New runs of stored events, a generation higher. */
+  /** Takes a dead run out of the dead letters; it stays dead. Throws Conflict when it is none. */
+  discard(run: string, reason: string, by: string): Promise<void>;
+  /** Adds to the audit. */
+  recordDeed(id: string, entry: AuditEntry): Promise<void>;
+  /** New runs of stored events, a generation higher; dead runs that they take the place of leave the dead letters. */
   replay(request: ReplayRequest): Promise<string[]>;
   /**
    * Erases bodies, signatures, step outputs and action inputs of events received before `before` whose runs are all final.
@@ -199,7 +207,7 @@ export interface State {
   /** Compare and set; `expected` 0 means it must not exist. False when someone else was faster. */
   put(scope: StateScope, key: string, value: Json, expected: number): Promise<boolean>;
 }
-export type StateScope = "breaker" | "cursor" | "watch" | "budget" | "pause" | "meta";
+export type StateScope = "breaker" | "cursor" | "watch" | "budget" | "pause" | "replay" | "meta";
 
 // ── Inbox: the door that every event comes through ───────────────────────────────────────────────────────────────
 
@@ -230,70 +238,7 @@ export interface Inbox {
   keepMalformed(source: Source, request: RawRequest, verified: Verified, reason: string): Promise<void>;
 }
 
-// ── Reads: what the dashboard and the CLI see ────────────────────────────────────────────────────────────────────
-
-export interface Page<T> {
-  readonly items: T[];
-  readonly next: string | null;
-}
-export interface ListQuery {
-  readonly limit: number;
-  readonly cursor?: string;
-  readonly source?: string;
-  readonly type?: string;
-  readonly agent?: string;
-  readonly status?: string;
-  readonly run?: string;
-  readonly event?: string;
-  /** Milliseconds since the epoch. */
-  readonly since?: number;
-  readonly until?: number;
-}
-export interface EventSummary extends Omit<StoredEvent, "body"> {
-  readonly runs: {
-    readonly id: string;
-    readonly agent: string;
-    readonly status: RunStatus;
-  }[];
-}
-export interface Overview {
-  readonly events: Readonly<Record<EventStatus, number>>;
-  readonly runs: Readonly<Record<RunStatus, number>>;
-  readonly actions: Readonly<Record<ActionStatus, number>>;
-  readonly decided: Readonly<Record<DecidedBy, number>>;
-  /** When the run that has been due longest became due; null when none is. */
-  readonly oldestDueAt: number | null;
-}
-/** What is still to be done: few rows, however many events were ever received. */
-export interface Backlog {
-  readonly runs: Readonly<Record<(typeof openStatuses)[number], number>>;
-  readonly dead: number;
-  /** Actions that wait for a person. */
-  readonly reviews: number;
-  readonly oldestDueAt: number | null;
-}
-export interface SourceActivity {
-  readonly source: string;
-  readonly events: number;
-  readonly lastEventAt: number | null;
-  /** Which secret signed its latest delivery that was signed with one (0 = first), and when; null before the first. */
-  readonly lastSecret: { readonly index: number; readonly at: number } | null;
-  readonly unreadable: Unreadable | null;
-}
-
-/** Read-only; lists are newest first, and a cursor stays right while new rows come in. */
-export interface Reads {
-  events(query: ListQuery): Promise<Page<EventSummary>>;
-  event(id: string): Promise<(StoredEvent & { deliveries: Delivery[]; runs: Run[] }) | null>;
-  runs(query: ListQuery): Promise<Page<Run>>;
-  run(id: string): Promise<{ run: Run; steps: StepRecord[]; actions: Action[] } | null>;
-  actions(query: ListQuery): Promise<Page<Action>>;
-  action(id: string): Promise<Action | null>;
-  overview(): Promise<Overview>;
-  /** The part of the overview that may be asked for all the time. */
-  backlog(): Promise<Backlog>;
-  sourceActivity(): Promise<SourceActivity[]>;
-}
+// ── Reads are in reads.ts; here is what tells of changes ──────────────────────────────────────────────────────────────
 
 /** Something changed in the journal; the reader looks up what it now is. Told after the commit, never before. */
 export interface Change {

@@ -7,7 +7,7 @@
  *     └── lease lost ───┘      (a crashed worker's run is claimed again with a higher fence)
  *
  * queued, waiting and awaiting_review runs can be cancelled (superseded, or by a person).
- * dead = in the dead-letter queue; it is replayed as a new run, never revived.
+ * dead = in the dead-letter queue, until it is discarded or run again; it is replayed as a new run, never revived.
  */
 export const runStatuses = [
   "queued",
@@ -51,14 +51,27 @@ export const stricterMode = (a: Mode, b: Mode): Mode => (modes.indexOf(a) >= mod
 /** Runs of the system carry this as their agent: the expansion of a notification into its items. */
 export const expansionAgent = "expansion";
 
+export const waitKinds = ["retry", "service", "person", "preconditions", "key", "turn"] as const;
+
 export interface WaitingFor {
-  /** retry: the next attempt. service: a dependency (breaker open, 429, outage, credentials). person: a review. */
-  readonly kind: "retry" | "service" | "person" | "preconditions";
+  /**
+   * retry: the next attempt. service: a dependency (breaker open, 429, outage, credentials, a pause). person: a review.
+   * key: another run that holds its concurrency key, or comes first. turn: a worker that is free.
+   */
+  readonly kind: (typeof waitKinds)[number];
   /** A sentence for people; names the service where there is one. */
   readonly reason: string;
   readonly service?: string;
-  /** Milliseconds since the epoch; null while it waits for a person. */
+  /** Milliseconds since the epoch; null while it waits for a person, a key or its turn. */
   readonly until: number | null;
+}
+
+/** How a dead run left the dead-letter queue. */
+export interface Cleared {
+  readonly at: number;
+  /** Who discarded it, as in the audit; `replay` when it was run again. */
+  readonly by: string;
+  readonly reason: string;
 }
 
 /** Who made a run's decision; null until it is made. */
@@ -85,6 +98,8 @@ export interface Run {
   readonly parkedSince: number | null;
   /** Why it ended as it did, for dead, cancelled and rejected runs. */
   readonly reason: string | null;
+  /** Null while it is a dead letter, and for every run that is not dead. */
+  readonly cleared: Cleared | null;
   readonly concurrency: { readonly key: string; readonly limit: number } | null;
   /** 0 for the run that routing started; replays count up. One run per (event, agent, generation). */
   readonly generation: number;

@@ -24,7 +24,7 @@ const maxAddresses = 10_000;
 /** What handlers know of a request: where it came from, and by which proof its sender may act. */
 export interface AdminEnv {
   Bindings: HttpBindings;
-  Variables: { address: string; by: "api" | "dashboard" };
+  Variables: { address: string; by: "api" | "cli" | "dashboard" };
 }
 
 export interface Access {

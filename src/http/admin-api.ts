@@ -1,21 +1,24 @@
 /** The JSON API under `/api`; whoever gets here has shown that they may. */
 import type { Context, Hono } from "hono";
-import type { Json, JsonObject } from "../domain/json.ts";
+import type { Audit } from "../domain/audit.ts";
+import type { JsonObject } from "../domain/json.ts";
 import type { ListQuery, Page, Reads } from "../domain/ports.ts";
-import type { Replayed, ReplayFilter, Verification } from "../domain/replay.ts";
+import type { Verification } from "../domain/replay.ts";
 import type { Clock } from "../resilience/clock.ts";
 import type { AdminEnv } from "./admin-access.ts";
+import { addAudit, recorder } from "./admin-audit.ts";
+import { bodyOf, errorAnswer, missing } from "./admin-body.ts";
 import {
-  BadRequest,
   readApproval,
   readCancellation,
   readListQuery,
+  readNothing,
   readRejection,
-  readReplay,
   readSince,
-  readVerification,
 } from "./admin-queries.ts";
 import type { ListName } from "./admin-queries.ts";
+import { addReplays } from "./admin-replays.ts";
+import type { ReplayControl } from "./admin-replays.ts";
 import type { LiveFeed } from "./admin-stream.ts";
 import {
   actionRow,
@@ -41,21 +44,23 @@ interface Healed {
   readonly more: boolean;
 }
 
-/** What people may do. All but `replay` and `verify` throw Conflict. `by` is how the person was known: `dashboard` or `api`. */
-export interface Control {
+/**
+ * What people may do. All but `replay`, `replays` and `verify` throw Conflict. `by` is how the person was known, as in the
+ * audit.
+ */
+export interface Control extends ReplayControl {
   approve(action: string, decision: { hash: string; edited?: JsonObject; by: string }): Promise<void>;
   reject(action: string, decision: { reason: string; by: string }): Promise<void>;
   cancelRun(run: string, reason: string): Promise<void>;
   /** Also throws ServiceError and ServiceClosed. `since` in milliseconds; left out, the source's healed point. */
   heal(source: string, since: number | undefined): Promise<Healed>;
-  /** With `dryRun` everything is counted only and `runs` is empty. */
-  replay(filter: ReplayFilter, dryRun: boolean): Promise<Replayed>;
   /** Null when there is no such event. */
   verify(event: string): Promise<Verification | null>;
 }
 
 export interface ApiParts {
   readonly reads: Reads;
+  readonly audit: Audit;
   readonly control: Control;
   readonly breakers: () => Promise<readonly BreakerRow[]>;
   readonly sources: () => Promise<readonly SourceRow[]>;
@@ -66,13 +71,11 @@ export interface ApiParts {
 
 type C = Context<AdminEnv>;
 
-export const errorAnswer = (code: string, message: string) => ({ error: { code, message } });
-const missing = (c: C, what: string) =>
-  c.json(errorAnswer("not_found", `There is no such ${what}; the lists give the ids.`), 404);
-
 export function addApi(app: Hono<AdminEnv>, parts: ApiParts): void {
   addReading(app, parts);
   addDeeds(app, parts);
+  addReplays(app, parts);
+  addAudit(app, parts);
 }
 
 function addReading(app: Hono<AdminEnv>, parts: ApiParts): void {
@@ -97,10 +100,8 @@ function addReading(app: Hono<AdminEnv>, parts: ApiParts): void {
     return run ? c.json(runDetail(run)) : missing(c, "run");
   });
   app.get("/api/dead-letters", async (c) => {
-    const asked = query(c, "runs");
-    if (asked.status !== undefined && asked.status !== "dead")
-      throw new BadRequest("status: is always dead here; other runs are at /api/runs");
-    return answer(c, await reads.runs({ ...asked, status: "dead" }), runRow);
+    const { status: _dead, ...asked } = query(c, "deadLetters");
+    return answer(c, await reads.runs({ ...asked, deadLetters: true }), runRow);
   });
   app.get("/api/actions", async (c) => answer(c, await reads.actions(query(c, "actions")), actionRow));
   app.get("/api/actions/:id", async (c) => {
@@ -129,6 +130,7 @@ function addReading(app: Hono<AdminEnv>, parts: ApiParts): void {
 
 function addDeeds(app: Hono<AdminEnv>, parts: ApiParts): void {
   const { reads, control, clock } = parts;
+  const record = recorder(parts.audit);
   const changedAction = async (c: C, id: string) => {
     const action = await reads.action(id);
     return action ? c.json(actionRow(action)) : missing(c, "action");
@@ -138,50 +140,35 @@ function addDeeds(app: Hono<AdminEnv>, parts: ApiParts): void {
     const id = c.req.param("id");
     const { hash, edited } = readApproval(await bodyOf(c));
     await control.approve(id, { hash, by: c.var.by, ...(edited === undefined ? {} : { edited }) });
+    await record(c, "action.approve", id, { details: { hash, edited: edited !== undefined } });
     return changedAction(c, id);
   });
   app.post("/api/actions/:id/reject", async (c) => {
     const id = c.req.param("id");
     const { reason } = readRejection(await bodyOf(c));
     await control.reject(id, { reason, by: c.var.by });
+    await record(c, "action.reject", id, { reason });
     return changedAction(c, id);
   });
   app.post("/api/runs/:id/cancel", async (c) => {
     const id = c.req.param("id");
     const { reason } = readCancellation(await bodyOf(c));
     await control.cancelRun(id, reason);
+    await record(c, "run.cancel", id, { reason });
     const found = await reads.run(id);
     return found ? c.json(runRow(found.run)) : missing(c, "run");
   });
   app.post("/api/sources/:name/heal", async (c) => {
+    const name = c.req.param("name");
     const since = readSince(await bodyOf(c), clock.now());
-    const { read, healed, known, restarted, more } = await control.heal(c.req.param("name"), since);
+    const { read, healed, known, restarted, more } = await control.heal(name, since);
+    await record(c, "source.heal", name, { details: { since: since ?? null, healed, restarted } });
     return c.json({ read, healed, known, restarted, more });
   });
   app.post("/api/events/:id/verify", async (c) => {
-    readVerification(await bodyOf(c));
+    readNothing(await bodyOf(c));
     const id = c.req.param("id");
     const verification = await control.verify(id);
     return verification ? c.json(verificationView(id, verification)) : missing(c, "event");
   });
-  app.post("/api/replays", async (c) => {
-    const { command, dryRun } = readReplay(await bodyOf(c), clock.now());
-    if (command.event !== undefined && !(await reads.event(command.event))) return missing(c, "event");
-    if (command.run !== undefined && !(await reads.run(command.run))) return missing(c, "run");
-    const { count, events, runs, verified, unverified, refused } = await control.replay(command, dryRun);
-    return c.json({ count, events, runs, dryRun, verified, unverified, refused });
-  });
-}
-
-/** An empty body is an empty object. Throws BadRequest. */
-async function bodyOf(c: C): Promise<Json> {
-  const text = await c.req.text();
-  if (text.trim() === "") return {};
-  if (!/^application\/json\b/i.test(c.req.header("Content-Type") ?? ""))
-    throw new BadRequest("Content-Type: must be application/json");
-  try {
-    return JSON.parse(text) as Json;
-  } catch {
-    throw new BadRequest("body: must be JSON");
-  }
 }

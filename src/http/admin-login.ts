@@ -14,13 +14,17 @@ export function showLogin(c: C, status: 200 | 401 | 429, fault: string | null) {
 
 export interface LoginParts {
   readonly access: Access;
+  /** Before the session is given out. */
+  readonly onLogin: (c: C, how: "link" | "token") => Promise<void>;
   /** Whether the request reached us through the https address that the service is published under. */
   readonly secure: (c: C) => boolean;
   readonly fromOwnPage: (c: C) => boolean;
 }
 
-export function addLogin(app: Hono<AdminEnv>, { access, secure, fromOwnPage }: LoginParts): void {
-  const openSession = (c: C) => {
+export function addLogin(app: Hono<AdminEnv>, { access, onLogin, secure, fromOwnPage }: LoginParts): void {
+  const openSession = async (c: C, how: "link" | "token") => {
+    c.set("by", "dashboard");
+    await onLogin(c, how);
     const { value, maxAge } = access.openSession();
     const options = { httpOnly: true, sameSite: "Strict", path: "/", maxAge, secure: secure(c) } as const;
     setCookie(c, sessionCookie, value, options);
@@ -31,13 +35,13 @@ export function addLogin(app: Hono<AdminEnv>, { access, secure, fromOwnPage }: L
     return seconds > 0 ? `Too many failed logins. Try again in ${seconds} seconds.` : null;
   };
 
-  app.get("/login", (c) => {
+  app.get("/login", async (c) => {
     const code = c.req.query("token");
     if (code === undefined) return showLogin(c, 200, null);
     const lock = locked(c);
     if (lock !== null) return showLogin(c, 429, lock);
     if (access.useLink(code)) {
-      openSession(c);
+      await openSession(c, "link");
       return c.redirect("/", 303);
     }
     access.wrong(c.var.address);
@@ -60,7 +64,7 @@ export function addLogin(app: Hono<AdminEnv>, { access, secure, fromOwnPage }: L
       access.wrong(c.var.address);
       return fail(401, "wrong_token", "That is not the admin token.");
     }
-    openSession(c);
+    await openSession(c, "token");
     return json ? c.body(null, 204) : c.redirect("/", 303);
   });
 

@@ -1,6 +1,8 @@
 /** What callers of the admin API may ask, read and judged before anything is looked up. */
 import { z } from "zod";
 import { actionStatuses } from "../domain/action.ts";
+import { deeds } from "../domain/audit.ts";
+import type { AuditQuery } from "../domain/audit.ts";
 import type { Json, JsonObject } from "../domain/json.ts";
 import type { ListQuery } from "../domain/ports.ts";
 import type { ReplayFilter } from "../domain/replay.ts";
@@ -12,11 +14,15 @@ export class BadRequest extends Error {
 }
 
 const eventStatuses = ["routed", "unrouted", "inactive"] as const;
-const statuses = { events: eventStatuses, runs: runStatuses, actions: actionStatuses } as const;
+const statuses = {
+  events: eventStatuses,
+  runs: runStatuses,
+  actions: actionStatuses,
+  deadLetters: ["dead"],
+} as const;
 export type ListName = keyof typeof statuses;
 
 const textFilters = ["source", "type", "agent", "run", "event"] as const;
-const parameters = ["limit", "cursor", ...textFilters, "status", "since", "until"];
 const units: Readonly<Record<string, number>> = {
   s: 1_000,
   m: 60_000,
@@ -48,40 +54,80 @@ function readLimit(value: string | null): number {
 
 function readStatus(list: ListName, value: string): string {
   const allowed: readonly string[] = statuses[list];
+  if (list === "deadLetters" && value !== "dead")
+    throw new BadRequest("status: is always dead here; other runs are at /api/runs");
   if (!allowed.includes(value)) throw new BadRequest(`status: must be one of ${allowed.join(", ")}`);
   return value;
 }
 
 /** Throws BadRequest, also for a parameter that does not exist: a misspelt filter must not look like one that matched. */
 export function readListQuery(list: ListName, search: URLSearchParams, now: number): ListQuery {
+  const fields = [...textFilters, ...(list === "deadLetters" ? (["cause"] as const) : [])];
+  readNames(search, ["limit", "cursor", ...fields, "status", "since", "until"]);
+  const status = search.get("status");
+  return {
+    ...readPage(search, now),
+    ...readTexts(search, fields),
+    ...(status === null ? {} : { status: readStatus(list, status) }),
+  };
+}
+
+const auditFields = ["by", "object"] as const;
+
+/** Throws BadRequest. */
+export function readAuditQuery(search: URLSearchParams, now: number): AuditQuery {
+  readNames(search, ["limit", "cursor", ...auditFields, "deed", "since", "until"]);
+  const asked = search.get("deed");
+  const deed = deeds.find((one) => one === asked);
+  if (asked !== null && deed === undefined) throw new BadRequest(`deed: must be one of ${deeds.join(", ")}`);
+  return {
+    ...readPage(search, now),
+    ...readTexts(search, auditFields),
+    ...(deed === undefined ? {} : { deed }),
+  };
+}
+
+function readNames(search: URLSearchParams, parameters: readonly string[]): void {
   for (const name of search.keys()) {
     if (!parameters.includes(name))
       throw new BadRequest(`${name.slice(0, 40)}: is no parameter here; there are ${parameters.join(", ")}`);
     if (search.getAll(name).length > 1) throw new BadRequest(`${name}: may be given once`);
   }
-  const query: { -readonly [K in keyof ListQuery]: ListQuery[K] } = { limit: readLimit(search.get("limit")) };
+}
+
+function readPage(
+  search: URLSearchParams,
+  now: number,
+): { limit: number; cursor?: string; since?: number; until?: number } {
+  const page: ReturnType<typeof readPage> = { limit: readLimit(search.get("limit")) };
   const cursor = search.get("cursor");
   if (cursor !== null) {
     if (!/^[\w:.-]{1,200}$/.test(cursor))
       throw new BadRequest("cursor: must be the `next` of an earlier answer");
-    query.cursor = cursor;
+    page.cursor = cursor;
   }
-  for (const field of textFilters) {
+  for (const field of ["since", "until"] as const) {
+    const value = search.get(field);
+    if (value !== null) page[field] = readTime(field, value, now);
+  }
+  if (page.since !== undefined && page.until !== undefined && page.since >= page.until)
+    throw new BadRequest("until: must be later than since");
+  return page;
+}
+
+function readTexts<F extends string>(
+  search: URLSearchParams,
+  fields: readonly F[],
+): Partial<Record<F, string>> {
+  const found: Partial<Record<F, string>> = {};
+  for (const field of fields) {
     const value = search.get(field);
     if (value === null) continue;
     if (value.length === 0 || value.length > 200)
       throw new BadRequest(`${field}: must have 1 to 200 characters`);
-    query[field] = value;
+    found[field] = value;
   }
-  const status = search.get("status");
-  if (status !== null) query.status = readStatus(list, status);
-  for (const field of ["since", "until"] as const) {
-    const value = search.get(field);
-    if (value !== null) query[field] = readTime(field, value, now);
-  }
-  if (query.since !== undefined && query.until !== undefined && query.since >= query.until)
-    throw new BadRequest("until: must be later than since");
-  return query;
+  return found;
 }
 
 const reason = z.string().trim().min(1).max(1_000);
@@ -105,11 +151,21 @@ const filter = z.strictObject({
   since: z.string().optional(),
   until: z.string().optional(),
   deadLetters: z.boolean().optional(),
+  cause: name.optional(),
 });
+const rate = z
+  .string()
+  .regex(/^[1-9]\d{0,3}\/[smh]$/, "must be a number of runs per second, minute or hour: 5/s, 100/m, 500/h");
 const replay = z.strictObject({
   event: name.optional(),
   run: name.optional(),
   filter: filter.optional(),
+  dryRun: z.boolean().default(false),
+  rate: rate.optional(),
+});
+const discards = z.strictObject({
+  filter: filter.omit({ status: true, deadLetters: true }),
+  reason,
   dryRun: z.boolean().default(false),
 });
 
@@ -117,37 +173,60 @@ export const readApproval = (body: Json) => parse(approval, body);
 export const readRejection = (body: Json) => parse(rejection, body);
 export const readCancellation = (body: Json) => parse(cancellation, body);
 /** There is nothing to say. Throws BadRequest. */
-export const readVerification = (body: Json) => parse(z.strictObject({}), body);
+export const readNothing = (body: Json) => parse(z.strictObject({}), body);
 /** Milliseconds since the epoch; undefined when left open. Throws BadRequest. */
 export function readSince(body: Json, now: number): number | undefined {
   const { since } = parse(healing, body);
   return since === undefined ? undefined : readTime("since", since, now);
 }
 
+export const readDiscard = (body: Json) => parse(rejection, body);
+
+/** Throws BadRequest, also for an empty filter. */
+export function readDiscards(body: Json, now: number) {
+  const { filter: asked, ...rest } = parse(discards, body);
+  return { filter: readFilter(asked, now), ...rest };
+}
+
+const perMinuteOf = { s: 60, m: 1, h: 1 / 60 } as const;
+
 /** One event, one run, or a filter that is not empty: replaying everything has to be asked for by a time. Throws BadRequest. */
-export function readReplay(body: Json, now: number): { command: ReplayFilter; dryRun: boolean } {
+export function readReplay(
+  body: Json,
+  now: number,
+): { command: ReplayFilter; dryRun: boolean; perMinute?: number } {
   const read = parse(replay, body);
   const ways = [read.event, read.run, read.filter].filter((way) => way !== undefined);
   if (ways.length !== 1)
     throw new BadRequest("event, run, filter: exactly one of them says what is replayed");
-  if (read.event !== undefined) return { command: { event: read.event }, dryRun: read.dryRun };
-  if (read.run !== undefined) return { command: { run: read.run }, dryRun: read.dryRun };
-  const { deadLetters, since, until, ...rest } = read.filter ?? {};
+  const [count = "", unit = "m"] = read.rate?.split("/") ?? [];
+  const how = {
+    dryRun: read.dryRun,
+    ...(read.rate === undefined ? {} : { perMinute: Number(count) * perMinuteOf[unit as "s" | "m" | "h"] }),
+  };
+  if (read.event !== undefined) return { command: { event: read.event }, ...how };
+  if (read.run !== undefined) return { command: { run: read.run }, ...how };
+  return { command: readFilter(read.filter ?? {}, now), ...how };
+}
+
+function readFilter(asked: z.infer<typeof filter>, now: number): ReplayFilter {
+  const { deadLetters, since, until, ...rest } = asked;
   if (deadLetters === true && rest.status !== undefined && rest.status !== "dead")
     throw new BadRequest("filter.status: must be dead, or left out, with deadLetters");
   const command: ReplayFilter = {
     ...(rest.source === undefined ? {} : { source: rest.source }),
     ...(rest.type === undefined ? {} : { type: rest.type }),
     ...(rest.agent === undefined ? {} : { agent: rest.agent }),
-    ...(deadLetters === true ? { status: "dead" } : rest.status === undefined ? {} : { status: rest.status }),
+    ...(rest.cause === undefined ? {} : { cause: rest.cause }),
+    ...(deadLetters === true ? { deadLetters } : rest.status === undefined ? {} : { status: rest.status }),
     ...(since === undefined ? {} : { since: readTime("filter.since", since, now) }),
     ...(until === undefined ? {} : { until: readTime("filter.until", until, now) }),
   };
   if (Object.keys(command).length === 0)
     throw new BadRequest(
-      "filter: must name at least one of source, type, agent, status, since, until, deadLetters",
+      "filter: must name at least one of source, type, agent, status, cause, since, until, deadLetters",
     );
-  return { command, dryRun: read.dryRun };
+  return command;
 }
 
 function parse<T>(schema: z.ZodType<T>, body: Json): T {

@@ -1,10 +1,12 @@
 /** Domain values as the admin API shows them: ISO times, personal data and secrets taken out. */
 import type { Action, ActionStatus } from "../domain/action.ts";
+import type { Attempt } from "../domain/attempt.ts";
+import type { AuditRecord } from "../domain/audit.ts";
 import type { Delivery, StoredEvent, Unreadable } from "../domain/event.ts";
 import { isObject } from "../domain/json.ts";
 import type { Json } from "../domain/json.ts";
-import type { EventSummary, Overview, Reads } from "../domain/ports.ts";
-import type { Verification } from "../domain/replay.ts";
+import type { EventSummary, Overview, RunRecord } from "../domain/ports.ts";
+import type { ReplayJob, Verification } from "../domain/replay.ts";
 import type { Run } from "../domain/run.ts";
 import type { watchStates } from "../domain/source.ts";
 import type { StepRecord } from "../domain/step.ts";
@@ -152,6 +154,11 @@ export const runRow = (run: Run) => ({
         },
   parkedSince: isoOrNull(run.parkedSince),
   reason: redactedOrNull(run.reason),
+  cleared: run.cleared && {
+    at: iso(run.cleared.at),
+    by: run.cleared.by,
+    reason: redactText(run.cleared.reason),
+  },
   concurrencyKey: run.concurrency === null ? null : redactText(run.concurrency.key),
   generation: run.generation,
   configHash: run.configHash,
@@ -170,11 +177,20 @@ const stepRow = (step: StepRecord) => ({
   output: redacted(step.output),
 });
 
-export const runDetail = ({ run, steps, actions }: NonNullable<Awaited<ReturnType<Reads["run"]>>>) => ({
+const attemptRow = (attempt: Attempt) => ({
+  ...attempt,
+  startedAt: iso(attempt.startedAt),
+  endedAt: iso(attempt.endedAt),
+  error: redactText(attempt.error),
+});
+
+export const runDetail = ({ run, steps, actions, attempts }: RunRecord) => ({
   ...runRow(run),
   decision: decisionOf(steps),
   steps: steps.map(stepRow),
   actions: actions.map(actionRow),
+  /** The attempts that did not end well; `attempts` says how many counted. */
+  history: attempts.map(attemptRow),
 });
 
 function decisionOf(steps: readonly StepRecord[]): Json {
@@ -238,6 +254,28 @@ export const sourceRow = (source: SourceRow) => ({
   },
 });
 
+export const replayRow = (job: ReplayJob) => ({
+  ...job,
+  filter: {
+    ...job.filter,
+    ...(job.filter.since === undefined ? {} : { since: iso(job.filter.since) }),
+    ...(job.filter.until === undefined ? {} : { until: iso(job.filter.until) }),
+  },
+  createdAt: iso(job.createdAt),
+  updatedAt: iso(job.updatedAt),
+});
+
+export const auditRow = (record: AuditRecord) => ({
+  id: record.id,
+  at: iso(record.at),
+  by: record.by,
+  address: record.address,
+  deed: record.deed,
+  object: record.object,
+  reason: redactedOrNull(record.reason),
+  details: redacted(record.details),
+});
+
 const sum = (counts: Readonly<Record<string, number>>) =>
   Object.values(counts).reduce((total, count) => total + count, 0);
 
@@ -255,7 +293,7 @@ export function overviewView(overview: Overview, version: string, now: number) {
       /** Of the decisions made so far; null before the first. */
       modelShare: decided === 0 ? null : overview.decided.model / decided,
     },
-    deadLetters: overview.runs.dead,
+    deadLetters: overview.deadLetters,
     reviewsPending: overview.actions.awaiting_review,
     oldestDueAt: isoOrNull(overview.oldestDueAt),
   };

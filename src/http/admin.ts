@@ -9,6 +9,7 @@ import type { Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { getCookie } from "hono/cookie";
 import { Conflict, JournalUnavailable, ServiceClosed, ServiceError } from "../domain/errors.ts";
+import type { Audit } from "../domain/audit.ts";
 import type { Changes, Reads } from "../domain/ports.ts";
 import type { Log } from "../observability/log.ts";
 import { redactText } from "../observability/redact.ts";
@@ -16,8 +17,10 @@ import type { Metrics } from "../observability/metrics.ts";
 import type { Clock } from "../resilience/clock.ts";
 import type { AdminEnv } from "./admin-access.ts";
 import { createAccess, hostCheck, hostName, sameOrigin, sessionCookie } from "./admin-access.ts";
-import { addApi, errorAnswer } from "./admin-api.ts";
+import { addApi } from "./admin-api.ts";
 import type { Control } from "./admin-api.ts";
+import { recorder } from "./admin-audit.ts";
+import { errorAnswer } from "./admin-body.ts";
 import { addLogin, showLogin } from "./admin-login.ts";
 import { loadAssets, pagePolicy } from "./admin-pages.ts";
 import type { Asset } from "./admin-pages.ts";
@@ -41,6 +44,7 @@ export interface AdminOptions {
   readonly reads: Reads;
   readonly changes: Changes;
   readonly control: Control;
+  readonly audit: Audit;
   readonly breakers: () => Promise<readonly BreakerRow[]>;
   readonly sources: () => Promise<readonly SourceRow[]>;
   readonly metrics: Pick<Metrics, "render">;
@@ -162,7 +166,7 @@ function addGuards(
     const path = pathOf(c);
     if (isOpen(path)) return next();
     if (access.bearer(c.req.header("Authorization"))) {
-      c.set("by", "api");
+      c.set("by", /^signalbox-cli\b/.test(c.req.header("User-Agent") ?? "") ? "cli" : "api");
       return next();
     }
     if (!access.session(getCookie(c, sessionCookie))) return refuse(c, access);
@@ -174,6 +178,14 @@ function addGuards(
   });
   addLogin(app, {
     access,
+    async onLogin(c, how) {
+      try {
+        await recorder(options.audit)(c, "login", null, { details: { how } });
+      } catch (err) {
+        // With a full disk nothing can be recorded, and a person who comes to look must get in.
+        options.log.warn({ err, address: c.var.address }, "a login could not be recorded");
+      }
+    },
     secure: (c) => published?.protocol === "https:" && isPublished(c),
     fromOwnPage,
   });

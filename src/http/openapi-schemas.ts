@@ -1,6 +1,9 @@
 /** The shapes of the admin API's rows, as JSON Schema (2020-12, the dialect of OpenAPI 3.1). */
 import { actionStatuses } from "../domain/action.ts";
-import { modes, runStatuses } from "../domain/run.ts";
+import { modes, runStatuses, waitKinds } from "../domain/run.ts";
+import { attemptEnds } from "../domain/attempt.ts";
+import { deeds } from "../domain/audit.ts";
+import { replayStatuses } from "../domain/replay.ts";
 import { watchStates } from "../domain/source.ts";
 
 const text = { type: "string" };
@@ -49,7 +52,7 @@ const run = {
   attempts: count,
   waitingFor: orNull(
     object({
-      kind: { enum: ["retry", "service", "person", "preconditions"] },
+      kind: { enum: waitKinds },
       reason: text,
       service: textOrNull,
       until: timeOrNull,
@@ -57,6 +60,10 @@ const run = {
   ),
   parkedSince: timeOrNull,
   reason: textOrNull,
+  cleared: orNull({
+    ...object({ at: time, by: text, reason: text }),
+    description: "How a dead run left the dead letters: discarded, or run again",
+  }),
   concurrencyKey: textOrNull,
   generation: count,
   configHash: text,
@@ -133,6 +140,18 @@ export const openapiSchemas = {
       }),
     ),
     actions: list(ref("Action")),
+    history: { ...list(ref("Attempt")), description: "The attempts that did not end well" },
+  }),
+  Attempt: object({
+    number: { ...count, description: "Of the first of the attempts in a row that ended like this" },
+    times: count,
+    startedAt: time,
+    endedAt: time,
+    end: { enum: attemptEnds },
+    at: { ...textOrNull, description: "The step or the action it was at" },
+    service: textOrNull,
+    error: text,
+    counted: { type: "boolean" },
   }),
   Action: object(action),
   Breaker: object({
@@ -198,9 +217,16 @@ export const openapiSchemas = {
           since: text,
           until: text,
           deadLetters: { type: "boolean" },
+          cause: { ...text, description: "Runs whose reason has this text in it" },
         },
       },
       dryRun: { type: "boolean", default: false },
+      rate: {
+        ...text,
+        pattern: "^[1-9]\\d{0,3}/[smh]$",
+        description:
+          "Start them at this pace, by a job; without it up to 200 runs are started at once, more at 5/s",
+      },
     },
   },
   Healed: object({ read: count, healed: count, known: count, restarted: count, more: { type: "boolean" } }),
@@ -209,10 +235,46 @@ export const openapiSchemas = {
     events: count,
     runs: list(text),
     dryRun: { type: "boolean" },
+    cost: object({
+      usd: {
+        type: ["number", "null"],
+        description: "By what earlier runs of these events cost; null when none says",
+      },
+      actions: { type: "object", additionalProperties: count },
+    }),
     verified: { ...count, description: "Events whose signature was found right again" },
     unverified: list(object({ reason: text, events: count })),
     refused: list(object({ event: text, reason: text })),
+    replay: orNull({
+      ...ref("ReplayJob"),
+      description: "The job that starts them, where they were not started at once",
+    }),
   }),
+  ReplayJob: object({
+    id: text,
+    filter: { type: "object" },
+    status: { enum: replayStatuses },
+    perMinute: { type: "number" },
+    expected: object({ events: count, runs: count }),
+    events: { ...count, description: "Dealt with so far" },
+    runs: { ...count, description: "Started so far" },
+    refused: count,
+    by: text,
+    createdAt: time,
+    updatedAt: time,
+  }),
+  Discarded: object({ count, dryRun: { type: "boolean" } }),
+  AuditRecord: object({
+    id: text,
+    at: time,
+    by: { ...text, description: "api, cli, dashboard, shell, file, or slack:USER" },
+    address: textOrNull,
+    deed: ref("Deed"),
+    object: textOrNull,
+    reason: textOrNull,
+    details: { type: ["object", "null"] },
+  }),
+  Deed: { enum: deeds },
   Verification: object({
     event: text,
     result: {

@@ -82,6 +82,29 @@ const body = (required: readonly string[], properties: object) => ({
   required: required.length > 0,
 });
 const text = { type: "string" };
+const reason = { ...text, minLength: 1, maxLength: 1_000 };
+const withParameter = <P extends { get: { parameters: object[] } }>(path: P, extra: object): P => ({
+  ...path,
+  get: { ...path.get, parameters: [...path.get.parameters, extra] },
+});
+
+const replayPaths = {
+  "/api/replays/{id}": one("replayJob", "A paced replay", "ReplayJob"),
+  "/api/replays/{id}/cancel": deed(
+    "cancelReplay",
+    "Start no more of its runs",
+    body([], {}),
+    ref("ReplayJob"),
+    [404, 409],
+  ),
+  "/api/replays/{id}/resume": deed(
+    "resumeReplay",
+    "Go on where it was cancelled",
+    body([], {}),
+    ref("ReplayJob"),
+    [404, 409],
+  ),
+};
 
 const paths = {
   "/api/overview": {
@@ -102,7 +125,34 @@ const paths = {
   ),
   "/api/runs": listOf("Run", "Runs", "RunStatus"),
   "/api/runs/{id}": one("run", "One run with its steps, decision and actions", "RunDetail"),
-  "/api/dead-letters": listOf("Run", "DeadLetters", null),
+  "/api/dead-letters": withParameter(
+    listOf("Run", "DeadLetters", null),
+    parameter("cause", "Text within the reason"),
+  ),
+  "/api/dead-letters/{id}/discard": deed(
+    "discard",
+    "Take a dead run out of the dead letters: nobody will run it again. It stays dead",
+    body(["reason"], { reason }),
+    ref("Run"),
+    [404, 409],
+  ),
+  "/api/dead-letters/discard": deed(
+    "discardAll",
+    "Discard all dead letters of a filter; with dryRun only count",
+    body(["filter", "reason"], {
+      filter: {
+        type: "object",
+        additionalProperties: false,
+        minProperties: 1,
+        properties: { source: text, type: text, agent: text, cause: text, since: text, until: text },
+      },
+      reason,
+      dryRun: { type: "boolean", default: false },
+    }),
+    ref("Discarded"),
+    [],
+    false,
+  ),
   "/api/actions": listOf("Action", "Actions", "ActionStatus"),
   "/api/actions/{id}": one("action", "One action", "Action"),
   "/api/breakers": {
@@ -151,28 +201,49 @@ const paths = {
   "/api/actions/{id}/reject": deed(
     "reject",
     "Reject a held action; what builds on it is skipped",
-    body(["reason"], { reason: { ...text, minLength: 1, maxLength: 1_000 } }),
+    body(["reason"], { reason }),
     ref("Action"),
     [404, 409],
   ),
   "/api/runs/{id}/cancel": deed(
     "cancel",
     "Cancel a run that is queued, waits, or awaits a review",
-    body([], { reason: { ...text, minLength: 1, maxLength: 1_000 } }),
+    body([], { reason }),
     ref("Run"),
     [404, 409],
   ),
-  "/api/replays": deed(
-    "replay",
-    "Run stored events again under today's configuration; with dryRun only count",
-    {
-      required: true,
-      schema: ref("ReplayRequest"),
+  "/api/replays": {
+    get: {
+      operationId: "replays",
+      summary: "Paced replays, newest first",
+      responses: answers("All of them", pageOf("ReplayJob")),
     },
-    ref("Replay"),
-    [404],
-    false,
-  ),
+    ...deed(
+      "replay",
+      "Run stored events again under today's configuration; with dryRun only count",
+      {
+        required: true,
+        schema: ref("ReplayRequest"),
+      },
+      ref("Replay"),
+      [404],
+      false,
+    ),
+  },
+  ...replayPaths,
+  "/api/audit": {
+    get: {
+      operationId: "audit",
+      summary: "Who did what, newest first",
+      parameters: [
+        ...pageParameters.filter(({ name }) => ["limit", "cursor", "since", "until"].includes(name)),
+        parameter("by", "How the person was known: api, cli, dashboard …"),
+        parameter("deed", "What was done", ref("Deed")),
+        parameter("object", "What it was done to"),
+      ],
+      responses: answers("One page", pageOf("AuditRecord"), [400]),
+    },
+  },
 };
 
 /** An OpenAPI 3.1 document. */

@@ -1,7 +1,7 @@
 /** The one transaction that everything received goes through: delivery, event, dedupe keys, route matches, runs. */
+import { healedAddress } from "../domain/event.ts";
 import type { AcceptRequest, Acceptance, AcceptedItem, Inbox, Journal, NewRun } from "../domain/ports.ts";
 import type { Queue } from "../domain/queue.ts";
-import { healedAddress } from "../domain/event.ts";
 import { expansionAgent } from "../domain/run.ts";
 import type { Identified, RawRequest, Source } from "../domain/source.ts";
 import type { Log } from "../observability/log.ts";

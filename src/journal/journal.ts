@@ -1,6 +1,8 @@
 /** The ports, from the queries and the database that carries them out. */
 import type { Changes, Journal, Reads, State } from "../domain/ports.ts";
 import { actionsOf, approve, beginAction, endAction, recordPlan, reject } from "./actions.ts";
+import { recordDeed } from "./audit.ts";
+import { discard } from "./dead-letters.ts";
 import { dueAgents, dueRuns, nextDue, parkedFor } from "./due.ts";
 import { accept, exclusiveKeys, keepMalformed } from "./events.ts";
 import { createReads } from "./reads.ts";
@@ -47,12 +49,14 @@ const journalOn = (db: Database): Journal => ({
   actions: (run) => db.read((scope) => actionsOf(scope, run)),
   beginAction: (key, action, takeOver) => db.write((tx) => beginAction(tx, key, action, takeOver)),
   endAction: (key, action, outcome) => db.write((tx) => endAction(tx, key, action, outcome)),
-  settle: (key, verdict) => db.write((tx) => settle(tx, key, verdict)),
+  settle: (key, verdict, attempt) => db.write((tx) => settle(tx, key, verdict, attempt ?? null)),
   parkedFor: (service) => db.read(() => parkedFor(service)),
 
   approve: (action, hash, edited, by) => db.write((tx) => approve(tx, action, hash, edited, by)),
   reject: (action, reason, by) => db.write((tx) => reject(tx, action, reason, by)),
   cancel: (run, reason) => db.write((tx) => cancel(tx, run, reason)),
+  discard: (run, reason, by) => db.write((tx) => discard(tx, run, reason, by)),
+  recordDeed: (id, entry) => db.write((tx) => recordDeed(tx, id, entry)),
   receipt: (event) => db.read((scope) => receiptOf(scope, event)),
   replay: (request) => db.write((tx) => replay(tx, request)),
 

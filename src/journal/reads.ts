@@ -11,8 +11,11 @@ import type {
   SourceActivity,
 } from "../domain/ports.ts";
 import { openStatuses, runStatuses } from "../domain/run.ts";
-import type { DecidedBy, RunStatus } from "../domain/run.ts";
+import type { DecidedBy, Run, RunStatus } from "../domain/run.ts";
 import { actionById, actionsOf } from "./actions.ts";
+import { attemptsOf } from "./attempts.ts";
+import { auditPage } from "./audit.ts";
+import { pastCosts } from "./costs.ts";
 import {
   actionFrom,
   bodyFrom,
@@ -30,6 +33,7 @@ import {
 import { stepsOf } from "./steps.ts";
 import { sql } from "./sql.ts";
 import type { Database, Row, Scope, Sql, SqlValue } from "./sql.ts";
+import { withReasons } from "./waiting.ts";
 
 /** A list's conditions by query field. They are constants of this file; values are bound. */
 interface Filter {
@@ -89,6 +93,8 @@ function* page(list: Filter, query: ListQuery): Sql<Page<Row>> {
   where("id < ?", query.cursor);
   where(`${list.time} >= ?`, query.since);
   where(`${list.time} < ?`, query.until);
+  where("lower(reason) LIKE ? ESCAPE '\\'", query.cause && pattern(query.cause));
+  if (query.deadLetters === true) conditions.push("status = 'dead' AND cleared_at IS NULL");
   for (const [field, condition] of Object.entries(list.equals)) {
     where(condition, query[field as keyof Filter["equals"]]);
   }
@@ -102,6 +108,9 @@ function* page(list: Filter, query: ListQuery): Sql<Page<Row>> {
   const last = items.at(-1);
   return { items, next: rows.length > query.limit && last ? text(last, "id") : null };
 }
+
+/** Matches texts that hold this one, whatever it is made of. */
+const pattern = (cause: string): string => `%${cause.toLowerCase().replace(/[\\%_]/g, "\\$&")}%`;
 
 function* mapped<T>(rows: Sql<Page<Row>>, map: (row: Row) => T): Sql<Page<T>> {
   const { items, next } = yield* rows;
@@ -150,14 +159,25 @@ function* eventById({ vault }: Scope, id: string): Sql<Awaited<ReturnType<Reads[
     ...eventFrom(row, vault),
     body: bodyFrom(row, vault),
     deliveries: deliveries.map(deliveryFrom),
-    runs: runs.map(runFrom),
+    runs: yield* withReasons(runs.map(runFrom)),
   };
+}
+
+function* runsPage(query: ListQuery): Sql<Page<Run>> {
+  const { items, next } = yield* page(lists.runs, query);
+  return { items: yield* withReasons(items.map(runFrom)), next };
 }
 
 function* runById(scope: Scope, id: string): Sql<Awaited<ReturnType<Reads["run"]>>> {
   const row = yield* sql.get("SELECT * FROM runs WHERE id = ?", id);
   if (!row) return null;
-  return { run: runFrom(row), steps: yield* stepsOf(scope, id), actions: yield* actionsOf(scope, id) };
+  const [run = runFrom(row)] = yield* withReasons([runFrom(row)]);
+  return {
+    run,
+    steps: yield* stepsOf(scope, id),
+    actions: yield* actionsOf(scope, id),
+    attempts: yield* attemptsOf(id),
+  };
 }
 
 function* oldestDueAt(): Sql<number | null> {
@@ -168,15 +188,23 @@ function* oldestDueAt(): Sql<number | null> {
   return oldest ? integerOrNull(oldest, "at") : null;
 }
 
+function* deadLetters(): Sql<number> {
+  const row = yield* sql.get("SELECT count(*) AS n FROM runs WHERE status = 'dead' AND cleared_at IS NULL");
+  return row ? integer(row, "n") : 0;
+}
+
 function* backlog(): Sql<Backlog> {
-  const among = [...openStatuses, "dead"] as const;
-  const { dead, ...runs } = yield* counts(
-    `SELECT status AS name, count(*) AS n FROM runs WHERE status IN (${marks(among)}) GROUP BY status`,
-    among,
-    among,
-  );
   const reviews = yield* sql.get("SELECT count(*) AS n FROM actions WHERE status = 'awaiting_review'");
-  return { runs, dead, reviews: reviews ? integer(reviews, "n") : 0, oldestDueAt: yield* oldestDueAt() };
+  return {
+    runs: yield* counts(
+      `SELECT status AS name, count(*) AS n FROM runs WHERE status IN (${marks(openStatuses)}) GROUP BY status`,
+      openStatuses,
+      openStatuses,
+    ),
+    deadLetters: yield* deadLetters(),
+    reviews: reviews ? integer(reviews, "n") : 0,
+    oldestDueAt: yield* oldestDueAt(),
+  };
 }
 
 function* overview(): Sql<Overview> {
@@ -195,6 +223,7 @@ function* overview(): Sql<Overview> {
       "SELECT decided_by AS name, count(*) AS n FROM runs WHERE decided_by IS NOT NULL GROUP BY decided_by",
       ["model", "rules"],
     ),
+    deadLetters: yield* deadLetters(),
     oldestDueAt: yield* oldestDueAt(),
   };
 }
@@ -248,7 +277,7 @@ export function createReads({ read }: Pick<Database, "read">): Reads {
   return {
     events: (query) => read((scope) => eventsPage(scope, query)),
     event: (id) => read((scope) => eventById(scope, id)),
-    runs: (query) => read(() => mapped(page(lists.runs, query), runFrom)),
+    runs: (query) => read(() => runsPage(query)),
     run: (id) => read((scope) => runById(scope, id)),
     actions: (query) =>
       read(({ vault }) => mapped(page(lists.actions, query), (row) => actionFrom(row, vault))),
@@ -256,5 +285,7 @@ export function createReads({ read }: Pick<Database, "read">): Reads {
     overview: () => read(overview),
     backlog: () => read(backlog),
     sourceActivity: () => read(sourceActivity),
+    pastCosts: (events) => read(() => pastCosts(events)),
+    audit: (query) => read(() => auditPage(query)),
   };
 }

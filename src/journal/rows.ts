@@ -3,7 +3,7 @@ import type { Action, ActionRef, ActionStatus } from "../domain/action.ts";
 import type { ActionKind } from "../domain/action-kinds.ts";
 import type { Delivery, DeliveryResult, EventStatus, RoutingFault, StoredEvent } from "../domain/event.ts";
 import type { Json, JsonObject } from "../domain/json.ts";
-import type { DecidedBy, Mode, Run, RunStatus, WaitingFor } from "../domain/run.ts";
+import type { Cleared, DecidedBy, Mode, Run, RunStatus, WaitingFor } from "../domain/run.ts";
 import type { StepRecord, StepUsage } from "../domain/step.ts";
 import type { Row } from "./sql.ts";
 import { place } from "./vault.ts";
@@ -79,6 +79,7 @@ export function runFrom(row: Row): Run {
     waitingFor: parsedOrNull<WaitingFor>(row, "waiting_for"),
     parkedSince: integerOrNull(row, "parked_since"),
     reason: textOrNull(row, "reason"),
+    cleared: clearedFrom(row),
     concurrency:
       concurrencyKey === null ? null : { key: concurrencyKey, limit: integer(row, "concurrency_limit") },
     generation: integer(row, "generation"),
@@ -87,6 +88,11 @@ export function runFrom(row: Row): Run {
     createdAt: integer(row, "created_at"),
     updatedAt: integer(row, "updated_at"),
   };
+}
+
+function clearedFrom(row: Row): Cleared | null {
+  const at = integerOrNull(row, "cleared_at");
+  return at === null ? null : { at, by: text(row, "cleared_by"), reason: text(row, "cleared_reason") };
 }
 
 export const stepFrom = (row: Row, vault: Vault): StepRecord => ({

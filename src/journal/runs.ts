@@ -1,9 +1,12 @@
 /** Runs: started with their event, claimed under a lease and a fence, put down with a verdict. */
 import type { ActionStatus } from "../domain/action.ts";
+import type { AttemptPlace } from "../domain/attempt.ts";
 import { Conflict, LeaseLost } from "../domain/errors.ts";
 import type { Claim, ClaimKey, NewRun, ReplayRequest, Verdict } from "../domain/ports.ts";
 import { isFinal, statesBefore } from "../domain/run.ts";
 import type { DecidedBy, RunStatus, WaitingFor } from "../domain/run.ts";
+import { recordAttempt, recordLostAttempt } from "./attempts.ts";
+import { clearReplaced } from "./dead-letters.ts";
 import { bodyFrom, eventFrom, integer, integerOrNull, marks, runFrom, text, textOrNull } from "./rows.ts";
 import { claimable, giveTurn, keyOf, lockKey, storedKey } from "./concurrency.ts";
 import type { Key } from "./concurrency.ts";
@@ -51,6 +54,7 @@ export function* insertRuns(
   for (const run of runs) {
     const key = wanted.get(run) ?? null;
     const superseded = key && run.concurrency?.supersede ? yield* supersede(tx, key, run.id, orderAt) : null;
+    if (generation > 0) yield* clearReplaced(tx, event, run.agent, run.id);
     rows.push({
       id: run.id,
       event,
@@ -122,7 +126,7 @@ function* supersede(tx: Transaction, key: Key, by: string, orderAt: number): Sql
 
 export function* claim(tx: Transaction, id: string, owner: string, leaseMs: number): Sql<Claim | null> {
   const due = yield* sql.get(
-    "SELECT event, agent, concurrency_key FROM runs WHERE id = ? AND due_at <= ?",
+    "SELECT event, agent, concurrency_key, status, updated_at FROM runs WHERE id = ? AND due_at <= ?",
     id,
     tx.now,
   );
@@ -141,6 +145,7 @@ export function* claim(tx: Transaction, id: string, owner: string, leaseMs: numb
     tx.now,
   );
   if (!run) return null;
+  if (text(due, "status") === "running") yield* recordLostAttempt(tx, id, integer(due, "updated_at"));
   if (key) yield* giveTurn(tx, key);
   tx.changed("run", id);
   const event = yield* sql.get("SELECT * FROM events WHERE id = ?", text(run, "event"));
@@ -178,9 +183,15 @@ export function* releaseOrphans(tx: Transaction): Sql<number> {
   return yield* sql.run("UPDATE runs SET due_at = ? WHERE status = 'running'", tx.now);
 }
 
-export function* settle(tx: Transaction, key: ClaimKey, verdict: Verdict): Sql<DecidedBy | null> {
+export function* settle(
+  tx: Transaction,
+  key: ClaimKey,
+  verdict: Verdict,
+  place: AttemptPlace | null,
+): Sql<DecidedBy | null> {
   const held = yield* holdRun(key.run);
   if (held?.status !== "running" || held.fence !== key.fence) throw new LeaseLost(key.run);
+  if (verdict.kind !== "done") yield* recordAttempt(tx, key.run, verdict, place);
   yield* putDown(tx, key, verdict);
   // Whether it gave its key back or not: one look.
   if (held.key) yield* giveTurn(tx, held.key);

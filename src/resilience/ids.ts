@@ -1,7 +1,7 @@
 import { randomFillSync } from "node:crypto";
 import type { Clock } from "./clock.ts";
 
-export type IdPrefix = "evt" | "run" | "act" | "dlv";
+export type IdPrefix = "evt" | "run" | "act" | "dlv" | "rpl" | "aud";
 export type Ids = (prefix: IdPrefix) => string;
 
 /** How many ids one millisecond has room for; a hundred times what it needs. */

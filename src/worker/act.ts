@@ -44,6 +44,8 @@ export interface ActJob {
   readonly mode: Mode;
   readonly leaseMs: number;
   readonly signal: AbortSignal;
+  /** Told of each action that is begun. */
+  readonly onAction: (name: string) => void;
 }
 
 interface Done {
@@ -66,6 +68,7 @@ export async function act(parts: ActParts, job: ActJob): Promise<Action[]> {
       continue;
     }
     if (needed.some((other) => other && !result(other))) continue;
+    job.onAction(action.name);
     await carryOut(
       parts,
       job,

@@ -36,12 +36,19 @@ export interface RunKit extends AgentKit<unknown> {
   readonly record: (name: string) => StepRecord | undefined;
 }
 
+/** What an attempt is at, for whoever has to say where it failed. */
+export interface Whereabouts {
+  /** The step or the action that was begun last; null before the first. */
+  at: string | null;
+}
+
 export async function createKit(
   parts: KitParts,
   agent: AgentDefinition,
   policy: unknown,
   claim: Claim,
   signal: AbortSignal,
+  whereabouts: Whereabouts,
 ): Promise<RunKit> {
   const { journal, clock } = parts;
   const key: ClaimKey = { run: claim.run.id, fence: claim.fence };
@@ -81,6 +88,7 @@ export async function createKit(
     async step<T extends Json>(name: string, schemaVersion: number, fn: () => Promise<T>): Promise<T> {
       const record = replayable(name, schemaVersion);
       if (record) return record.output as T;
+      whereabouts.at = name;
       const startedAt = clock.now();
       failPoint("step.begin");
       const output = await fn();
@@ -97,6 +105,7 @@ export async function createKit(
         const { decision, ...made } = record.output as unknown as RecordedDecision;
         return { decision: request.schema.parse(decision), ...made };
       }
+      whereabouts.at = name;
       const startedAt = clock.now();
       const limit = deadline(clock, decisionMs, signal);
       try {

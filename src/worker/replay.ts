@@ -1,146 +1,122 @@
 /**
- * Replays: new runs of stored events under today's configuration, counted first, with the same once-only actions.
- * Each event is verified again before it is run again, and in a count too: one whose bytes changed is not.
+ * Replays: new runs of stored events under today's configuration, with the same once-only actions. What it comes to is
+ * counted first, with what it may cost; each event is verified again, and one whose bytes changed is not run again.
+ * Up to two hundred runs are started at once; more, or with a pace, are started by a job (replay-jobs.ts).
  */
-import { expansionAgent } from "../domain/run.ts";
-import type { Journal, ListQuery, NewRun, Reads } from "../domain/ports.ts";
+import type { Journal, PastCost } from "../domain/ports.ts";
 import type { Queue, Wake } from "../domain/queue.ts";
-import type { Replayed, ReplayFilter, Verification } from "../domain/replay.ts";
+import type { Replayed, ReplayCost, ReplayFilter, ReplayJob } from "../domain/replay.ts";
+import type { ReplayJobs } from "./replay-jobs.ts";
 import { failPoint } from "../resilience/fail-points.ts";
+import { targetPage, wakesOf } from "./replay-targets.ts";
+import type { Target, TargetParts } from "./replay-targets.ts";
 
-export interface ReplayParts {
+export interface ReplayParts extends TargetParts {
   readonly journal: Journal;
-  readonly reads: Reads;
   readonly queue: Queue;
-  /** Null when there is no such event. */
-  readonly verify: (event: string) => Promise<Verification | null>;
-  readonly runsFor: (
-    event: { id: string; source: string; type: string; receivedAt: number },
-    payload: unknown,
-  ) => readonly NewRun[];
-  readonly expansionOf: (source: string) => NewRun;
+  readonly jobs: Pick<ReplayJobs, "create">;
+}
+
+export interface ReplayOptions {
+  readonly dryRun: boolean;
+  /** Runs to start in a minute; left out, small replays are started at once and large ones at the usual pace. */
+  readonly perMinute?: number;
+  readonly by: string;
 }
 
 const pageSize = 200;
+const mostAtOnce = 200;
 
 /** An empty filter is refused by the caller: replaying everything has to be asked for by a time range. */
-export async function replay(parts: ReplayParts, filter: ReplayFilter, dryRun: boolean): Promise<Replayed> {
-  const targets = await targetsOf(parts, filter);
-  const runs: Wake[] = [];
+export async function replay(
+  parts: ReplayParts,
+  filter: ReplayFilter,
+  { dryRun, perMinute, by }: ReplayOptions,
+): Promise<Replayed> {
+  const survey = await surveyOf(parts, filter);
+  const { targets, ...counted } = survey;
+  if (dryRun || survey.count === 0) return { ...counted, runs: [], replay: null };
+  if (targets !== null && perMinute === undefined)
+    return { ...counted, runs: await startAll(parts, targets), replay: null };
+  const expected = { events: survey.events, runs: survey.count };
+  const job: ReplayJob = await parts.jobs.create(filter, expected, by, perMinute);
+  return { ...counted, runs: [], replay: job };
+}
+
+async function startAll({ journal, queue }: ReplayParts, targets: readonly Target[]): Promise<string[]> {
+  const wakes: Wake[] = [];
+  for (const { event, runs } of targets) {
+    failPoint("replay.begin");
+    await journal.replay({ event, runs });
+    failPoint("replay.stored");
+    wakes.push(...wakesOf(runs));
+  }
+  queue.publish(wakes);
+  return wakes.map(({ run }) => run);
+}
+
+/** `targets` holds those that start a run, as long as they are few enough to be started at once; else null. */
+async function surveyOf(
+  parts: ReplayParts,
+  filter: ReplayFilter,
+): Promise<Omit<Replayed, "runs" | "replay"> & { targets: Target[] | null }> {
   const refused: Replayed["refused"][number][] = [];
   const unverified = new Map<string, number>();
-  let verified = 0;
-  let count = 0;
-  for (const [id, agents] of targets) {
-    // A long replay must not keep requests waiting: reading and verifying alone would never let them in.
-    await nextTurn();
-    const verification = await parts.verify(id);
-    if (verification?.result === "failed") {
-      refused.push({ event: id, reason: verification.reason });
-      continue;
+  const estimate = createEstimate();
+  const counts = { events: 0, count: 0, verified: 0 };
+  let targets: Target[] | null = [];
+  let cursor: string | undefined;
+  do {
+    const page = await targetPage(parts, filter, pageSize, cursor);
+    const startable: Target[] = [];
+    for (const target of page.targets) {
+      counts.events += 1;
+      const { verification } = target;
+      if (verification.result === "failed") {
+        refused.push({ event: target.event, reason: verification.reason });
+        continue;
+      }
+      if (verification.result === "verified") counts.verified += 1;
+      else unverified.set(verification.reason, (unverified.get(verification.reason) ?? 0) + 1);
+      counts.count += target.runs.length;
+      if (target.runs.length > 0) startable.push(target);
     }
-    const event = verification && (await parts.reads.event(id));
-    if (!event) continue;
-    if (verification.result === "verified") verified += 1;
-    else unverified.set(verification.reason, (unverified.get(verification.reason) ?? 0) + 1);
-    const fresh = newRuns(parts, event, agents);
-    count += fresh.length;
-    if (dryRun || fresh.length === 0) continue;
-    failPoint("replay.begin");
-    await parts.journal.replay({ event: id, runs: fresh });
-    failPoint("replay.stored");
-    runs.push(...fresh.map((run) => ({ run: run.id, agent: run.agent, number: 0 })));
-  }
-  if (runs.length > 0) parts.queue.publish(runs);
+    estimate.add(startable, await parts.reads.pastCosts(startable.map(({ event }) => event)));
+    targets = targets !== null && counts.count <= mostAtOnce ? [...targets, ...startable] : null;
+    cursor = page.next ?? undefined;
+  } while (cursor !== undefined);
   return {
-    events: targets.size,
-    count,
-    runs: runs.map((wake) => wake.run),
-    verified,
+    ...counts,
+    cost: estimate.cost(),
     unverified: [...unverified].map(([reason, events]) => ({ reason, events })),
     refused,
+    targets,
   };
 }
 
-const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
-
-/** Events by id, each with the agents that are to work on it again; null = all that match today. */
-async function targetsOf(parts: ReplayParts, filter: ReplayFilter): Promise<Map<string, Set<string> | null>> {
-  const targets = new Map<string, Set<string> | null>();
-  if (filter.event !== undefined) {
-    targets.set(filter.event, filter.agent === undefined ? null : new Set([filter.agent]));
-    return targets;
-  }
-  if (filter.run !== undefined) {
-    const found = await parts.reads.run(filter.run);
-    if (found) targets.set(found.run.event, new Set([found.run.agent]));
-    return targets;
-  }
-  const byRun = filter.status !== undefined || filter.agent !== undefined;
-  for await (const item of byRun ? runsMatching(parts.reads, filter) : eventsMatching(parts.reads, filter)) {
-    if (item.agent === null) targets.set(item.event, null);
-    else targets.set(item.event, (targets.get(item.event) ?? new Set()).add(item.agent));
-  }
-  return targets;
-}
-
-async function* pages<T>(
-  read: (cursor?: string) => Promise<{ items: T[]; next: string | null }>,
-): AsyncGenerator<T> {
-  let cursor: string | undefined;
-  do {
-    const page = await read(cursor);
-    yield* page.items;
-    cursor = page.next ?? undefined;
-  } while (cursor !== undefined);
-}
-
-const query = (filter: ReplayFilter, cursor?: string): ListQuery => {
-  const { event: _event, run: _run, ...rest } = filter;
-  return { ...rest, limit: pageSize, ...(cursor === undefined ? {} : { cursor }) };
-};
-
-async function* eventsMatching(
-  reads: Reads,
-  filter: ReplayFilter,
-): AsyncGenerator<{ event: string; agent: null }> {
-  for await (const event of pages((cursor) => reads.events(query(filter, cursor))))
-    yield { event: event.id, agent: null };
-}
-
-async function* runsMatching(
-  reads: Reads,
-  filter: ReplayFilter,
-): AsyncGenerator<{ event: string; agent: string }> {
-  for await (const run of pages((cursor) => reads.runs(query(filter, cursor))))
-    yield { event: run.event, agent: run.agent };
-}
-
-function newRuns(
-  parts: ReplayParts,
-  event: {
-    id: string;
-    source: string;
-    type: string;
-    receivedAt: number;
-    body: Uint8Array;
-    runs: { agent: string }[];
-  },
-  agents: Set<string> | null,
-): NewRun[] {
-  const wanted = (agent: string) => agents === null || agents.has(agent);
-  if (event.runs.some((run) => run.agent === expansionAgent)) {
-    return wanted(expansionAgent) ? [parts.expansionOf(event.source)] : [];
-  }
-  const payload = parsed(event.body);
-  return payload === undefined ? [] : parts.runsFor(event, payload).filter((run) => wanted(run.agent));
-}
-
-/** Bodies that retention erased, or that are no JSON, can't be replayed. */
-function parsed(body: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(body).toString("utf8")) as unknown;
-  } catch {
-    return undefined;
-  }
+function createEstimate(): {
+  add(targets: readonly Target[], past: readonly PastCost[]): void;
+  cost(): ReplayCost;
+} {
+  const actions: Record<string, number> = {};
+  let runs = 0;
+  let known = 0;
+  let usd = 0;
+  return {
+    add(targets, past) {
+      const of = new Map(past.map((cost) => [`${cost.event} ${cost.agent}`, cost]));
+      for (const target of targets) {
+        for (const run of target.runs) {
+          runs += 1;
+          const before = of.get(`${target.event} ${run.agent}`);
+          for (const [kind, n] of Object.entries(before?.actions ?? {}))
+            actions[kind] = (actions[kind] ?? 0) + n;
+          if (before?.costUsd == null) continue;
+          known += 1;
+          usd += before.costUsd;
+        }
+      }
+    },
+    cost: () => ({ usd: known === 0 ? null : (usd / known) * runs, actions }),
+  };
 }

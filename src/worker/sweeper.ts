@@ -55,9 +55,9 @@ async function sweep({
 }: SweeperParts): Promise<void> {
   failPoint("sweeper.publish");
   queue.publish(await journal.dueRuns(publishAtOnce));
-  const { runs, dead, reviews } = await reads.backlog();
+  const { runs, deadLetters, reviews } = await reads.backlog();
   for (const status of openStatuses) metrics.queueDepth.set({ state: status }, runs[status]);
-  metrics.deadLetters.set(dead);
+  metrics.deadLetters.set(deadLetters);
   metrics.reviewsPending.set(reviews);
   failPoint("retention.erase");
   await journal.eraseContent(clock.now() - retentionMs(), eraseAtOnce);

@@ -7,6 +7,7 @@
  * and writes nothing more: its fence is outdated. A worker that dies leaves the run to the next claim, which goes on
  * after the last recorded step; a run that its worker dies of again and again is dead.
  */
+import type { AttemptPlace } from "../domain/attempt.ts";
 import type { AgentDefinition } from "../domain/agent.ts";
 import { EventFault, JournalUnavailable, LeaseLost, ServiceClosed, ServiceError } from "../domain/errors.ts";
 import type { Claim, ClaimKey, Journal, ServiceGuard, Verdict } from "../domain/ports.ts";
@@ -27,7 +28,7 @@ import type { ActParts } from "./act.ts";
 import { expand } from "./expansion.ts";
 import type { ExpansionRunParts } from "./expansion.ts";
 import { createKit } from "./kit.ts";
-import type { KitParts, RunKit } from "./kit.ts";
+import type { KitParts, RunKit, Whereabouts } from "./kit.ts";
 import { actionsFrom } from "./plan.ts";
 import { verdictFor } from "./verdicts.ts";
 
@@ -50,6 +51,8 @@ export interface WorkerParts extends KitParts, ActParts, ExpansionRunParts {
   readonly metrics: Metrics;
   /** Told when a run is dead: for alerts. */
   readonly onDead: (run: string, agent: string, reason: string) => void;
+  /** Told when a run is put down with a verdict, whichever: work gets on. */
+  readonly onSettled?: () => void;
   readonly owner: string;
 }
 
@@ -91,9 +94,10 @@ async function workOn(parts: WorkerParts, id: string, shutdown: AbortSignal): Pr
   const lost = new AbortController();
   const heart = heartbeat(parts, { run: id, fence: claim.fence }, lost);
   const signal = AbortSignal.any([shutdown, lost.signal]);
+  const whereabouts: Whereabouts = { at: null };
   try {
-    const verdict = await attempt(parts, claim, signal);
-    if (verdict) await settle(parts, claim, verdict, startedAt);
+    const verdict = await attempt(parts, claim, signal, whereabouts);
+    if (verdict) await settle(parts, claim, verdict, { startedAt, at: whereabouts.at });
   } catch (error) {
     // Nothing was settled, so the run is claimed again once its lease is over.
     if (!(error instanceof LeaseLost || error instanceof JournalUnavailable)) throw error;
@@ -125,14 +129,19 @@ function heartbeat(parts: WorkerParts, key: ClaimKey, lost: AbortController): { 
 }
 
 /** The verdict on this attempt; null when it was cut short by a shutdown and is to be taken up again. */
-async function attempt(parts: WorkerParts, claim: Claim, signal: AbortSignal): Promise<Verdict | null> {
+async function attempt(
+  parts: WorkerParts,
+  claim: Claim,
+  signal: AbortSignal,
+  whereabouts: Whereabouts,
+): Promise<Verdict | null> {
   if (claim.crashes >= mostCrashes) {
     return { kind: "dead", reason: `the process died ${claim.crashes} times while it worked on this run` };
   }
   try {
     return claim.run.agent === expansionAgent
       ? await expand(parts, claim, signal)
-      : await runAgent(parts, claim, signal);
+      : await runAgent(parts, claim, signal, whereabouts);
   } catch (error) {
     if (error instanceof LeaseLost || error instanceof JournalUnavailable) throw error;
     if (signal.aborted) return null;
@@ -151,7 +160,12 @@ async function attempt(parts: WorkerParts, claim: Claim, signal: AbortSignal): P
   }
 }
 
-async function runAgent(parts: WorkerParts, claim: Claim, signal: AbortSignal): Promise<Verdict> {
+async function runAgent(
+  parts: WorkerParts,
+  claim: Claim,
+  signal: AbortSignal,
+  whereabouts: Whereabouts,
+): Promise<Verdict> {
   const entry = parts.table().agents.get(claim.run.agent);
   if (!entry) throw new EventFault(`there is no agent ${claim.run.agent} any more`);
   const paused = await parts.guard.closed(`agent:${claim.run.agent}`);
@@ -161,13 +175,14 @@ async function runAgent(parts: WorkerParts, claim: Claim, signal: AbortSignal): 
   const mode = current === null ? claim.run.mode : stricterMode(claim.run.mode, current);
   const key: ClaimKey = { run: claim.run.id, fence: claim.fence };
 
-  const kit = await createKit(parts, agent, policy, claim, signal);
+  const kit = await createKit(parts, agent, policy, claim, signal, whereabouts);
   let summary: string;
   const planned = kit.record("plan");
   if (planned && planned.schemaVersion === planVersion) {
     summary = summaryIn(planned.output);
   } else {
     const outcome = await agent.flow(kit);
+    whereabouts.at = "plan";
     const now = parts.clock.now();
     const actions = actionsFrom(agent, outcome, claim.run, mode, now, parts.ids);
     summary = outcome.summary;
@@ -186,7 +201,10 @@ async function runAgent(parts: WorkerParts, claim: Claim, signal: AbortSignal): 
   }
   const stale = await noLongerApplies(parts, agent, kit, key);
   if (stale !== null) return { kind: "cancelled", reason: stale };
-  const actions = await act(parts, { claim: key, mode, leaseMs, signal });
+  const onAction = (name: string) => {
+    whereabouts.at = name;
+  };
+  const actions = await act(parts, { claim: key, mode, leaseMs, signal, onAction });
   return verdictOn(actions, summary);
 }
 
@@ -233,14 +251,21 @@ function verdictOn(actions: readonly Action[], summary: string): Verdict {
   return { kind: "done", summary };
 }
 
-async function settle(parts: WorkerParts, claim: Claim, verdict: Verdict, startedAt: number): Promise<void> {
+async function settle(
+  parts: WorkerParts,
+  claim: Claim,
+  verdict: Verdict,
+  place: AttemptPlace,
+): Promise<void> {
   const { run } = claim;
   failPoint("settle.begin");
-  const decidedBy = (await parts.journal.settle({ run: run.id, fence: claim.fence }, verdict)) ?? "none";
+  const decidedBy =
+    (await parts.journal.settle({ run: run.id, fence: claim.fence }, verdict, place)) ?? "none";
   failPoint("settle.done");
+  parts.onSettled?.();
   // The end of a run may free its concurrency key for one that waits.
   parts.queue.publish([]);
-  const seconds = (parts.clock.now() - startedAt) / 1_000;
+  const seconds = (parts.clock.now() - place.startedAt) / 1_000;
   parts.metrics.runSeconds.observe({ agent: run.agent }, seconds);
   parts.metrics.runs.inc({ agent: run.agent, decided_by: decidedBy, outcome: verdict.kind });
   const reason = redactText("reason" in verdict ? verdict.reason : verdict.summary);

@@ -18,6 +18,7 @@ import type { StepRecord } from "../../src/domain/step.ts";
 import { createIds } from "../../src/resilience/ids.ts";
 import { manualClock } from "../support/clock.ts";
 import type { ManualClock } from "../support/clock.ts";
+import { operatorsContract } from "./operators.ts";
 
 export interface OpenJournal {
   readonly journal: Journal;
@@ -143,6 +144,8 @@ export function journalContract(
     const due = async (agent?: string) => (await on.journal.dueRuns(10, agent)).map((wake) => wake.run);
     const statusOf = async (id: string): Promise<ActionStatus | undefined> =>
       (await on.reads.action(id))?.status;
+
+    operatorsContract({ on: () => on, clock: () => clock, run, accept, claimed, step, action });
 
     describe("acceptance", () => {
       it("stores the event with its bytes, its delivery and its runs", async () => {
@@ -816,7 +819,7 @@ export function journalContract(
         });
         expect(await on.reads.backlog()).toEqual({
           runs: { queued: 2, running: 0, waiting: 0, awaiting_review: 0 },
-          dead: 0,
+          deadLetters: 0,
           reviews: 0,
           oldestDueAt: clock.now() - 1_000,
         });

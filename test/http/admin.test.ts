@@ -4,7 +4,7 @@ import addFormats from "ajv-formats";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterEach, describe, expect, test } from "vitest";
 import { Conflict, JournalUnavailable, ServiceError } from "../../src/domain/errors.ts";
-import type { ReplayFilter } from "../../src/domain/replay.ts";
+import type { ReplayFilter, ReplayJob } from "../../src/domain/replay.ts";
 import type { Control } from "../../src/http/admin.ts";
 import { openapi } from "../../src/http/openapi.ts";
 import { silentLog } from "../../src/observability/log.ts";
@@ -58,6 +58,20 @@ async function logIn(admin: RunningAdmin): Promise<string> {
   expect(answer.status).toBe(204);
   return cookieOf(answer);
 }
+
+const replayJob: ReplayJob = {
+  id: "rpl_1",
+  filter: { source: "stripe", until: Date.UTC(2026, 10, 24) },
+  status: "running",
+  perMinute: 300,
+  expected: { events: 900, runs: 900 },
+  events: 20,
+  runs: 20,
+  refused: 0,
+  by: "api",
+  createdAt: Date.UTC(2026, 10, 24),
+  updatedAt: Date.UTC(2026, 10, 24),
+};
 
 describe("who may use the admin port", () => {
   test("health and readiness are open, everything else needs the token", async () => {
@@ -279,7 +293,11 @@ describe("the API's answers", () => {
       ["/api/runs/run_1", "run", 200],
       ["/api/runs/run_3", "run", 200],
       ["/api/runs/none", "run", 404],
+      ["/api/runs/run_4", "run", 200],
       ["/api/dead-letters", "listDeadLetters", 200],
+      ["/api/dead-letters?cause=suspended", "listDeadLetters", 200],
+      ["/api/audit", "audit", 200],
+      ["/api/audit?deed=dance", "audit", 400],
       ["/api/actions", "listActions", 200],
       ["/api/breakers", "breakers", 200],
       ["/api/sources", "sources", 200],
@@ -293,16 +311,26 @@ describe("the API's answers", () => {
     const rows = sampleRows(Date.UTC(2026, 10, 24));
     const journal = memoryJournal(rows);
     const control: Control = {
+      ...refusingControl,
       approve: async (id) => {
         const action = rows.actions.find((row) => row.id === id);
         if (action) journal.putAction({ ...action, status: "planned" });
       },
-      reject: refusingControl.reject,
       cancelRun: async (id) => {
         const run = rows.runs.find((row) => row.id === id);
         if (run) journal.putRun({ ...run, status: "cancelled" });
       },
-      replay: async (_filter, dryRun) => ({
+      replays: async () => [replayJob],
+      cancelReplay: async () => ({ ...replayJob, status: "cancelled" }),
+      resumeReplay: async () => replayJob,
+      discard: async (id, reason, by) => {
+        const run = rows.runs.find((row) => row.id === id);
+        if (run) journal.putRun({ ...run, cleared: { at: 1, by, reason } });
+      },
+      discardAll: async () => 12,
+      replay: async (_filter, { dryRun, perMinute }) => ({
+        cost: { usd: 0.04, actions: { "hubspot.note": 2 } },
+        replay: perMinute === undefined ? null : replayJob,
         events: 3,
         count: 2,
         runs: dryRun ? [] : ["run_8", "run_9"],
@@ -347,6 +375,83 @@ describe("the API's answers", () => {
     await keepsContract(await admin.post("/api/replays", { event: "evt_1", dryRun: true }), "replay", 200);
     await keepsContract(await admin.post("/api/replays", { event: "none" }), "replay", 404);
     await keepsContract(await admin.post("/api/replays", {}), "replay", 400);
+    const paced = await admin.post("/api/replays", { filter: { source: "stripe" }, rate: "5/s" });
+    expect((await bodyOf(paced.clone()))["replay"]).toMatchObject({ id: "rpl_1", perMinute: 300 });
+    await keepsContract(paced, "replay", 200);
+    await keepsContract(await admin.get("/api/replays"), "replays", 200);
+    await keepsContract(await admin.get("/api/replays/rpl_1"), "replayJob", 200);
+    await keepsContract(await admin.get("/api/replays/none"), "replayJob", 404);
+    await keepsContract(await admin.post("/api/replays/rpl_1/cancel", {}), "cancelReplay", 200);
+    await keepsContract(await admin.post("/api/replays/rpl_1/resume", {}), "resumeReplay", 200);
+    const discard = (body: object, id = "/run_4") => admin.post(`/api/dead-letters${id}/discard`, body);
+    await keepsContract(await discard({}), "discard", 400);
+    const discarded = await discard({ reason: "spam" });
+    expect((await bodyOf(discarded.clone()))["cleared"]).toMatchObject({ by: "api", reason: "spam" });
+    await keepsContract(discarded, "discard", 200);
+    await keepsContract(await discard({ filter: {}, reason: "spam" }, ""), "discardAll", 400);
+    await keepsContract(await discard({ filter: { agent: "pr-review" } }, ""), "discardAll", 400);
+    await keepsContract(
+      await discard({ filter: { agent: "pr-review" }, reason: "spam" }, ""),
+      "discardAll",
+      200,
+    );
+    await keepsContract(await admin.get("/api/audit"), "audit", 200);
+  });
+
+  test("every deed is recorded with who did it, to what, and why; what failed or only counted is not", async () => {
+    const admin = await start({
+      control: {
+        ...refusingControl,
+        reject: async () => undefined,
+        discard: async () => undefined,
+        cancelRun: () => Promise.reject(new Conflict("wrong_state", "it is done")),
+        replay: async (_filter, { dryRun }) => ({
+          events: 2,
+          count: 2,
+          runs: dryRun ? [] : ["run_8", "run_9"],
+          cost: { usd: null, actions: {} },
+          verified: 2,
+          unverified: [],
+          refused: [],
+          replay: null,
+        }),
+      },
+    });
+    const login = await admin.post("/login", { token: adminToken }, {});
+    const cookie = login.headers.get("set-cookie")?.split(";")[0] ?? "";
+    await admin.post("/api/actions/act_2/reject", { reason: "too generous" });
+    await admin.post(
+      "/api/dead-letters/run_4/discard",
+      { reason: "spam" },
+      { Cookie: cookie, "Sec-Fetch-Site": "same-origin" },
+    );
+    await admin.post("/api/runs/run_3/cancel", { reason: "no" });
+    await admin.post("/api/replays", { filter: { agent: "pr-review" }, dryRun: true });
+    await admin.post(
+      "/api/replays",
+      { filter: { agent: "pr-review" } },
+      { Authorization: `Bearer ${adminToken}`, "User-Agent": "signalbox-cli/1.0.0" },
+    );
+    const { items } = (await bodyOf(await admin.get("/api/audit"))) as { items: Body[] };
+    expect(items.map(({ by, deed, object, reason }) => [by, deed, object, reason])).toEqual([
+      ["cli", "replay.start", null, null],
+      ["dashboard", "dead-letter.discard", "run_4", "spam"],
+      ["api", "action.reject", "act_2", "too generous"],
+      ["dashboard", "login", null, null],
+    ]);
+    expect(items[0]).toMatchObject({
+      address: "127.0.0.1",
+      details: { filter: { agent: "pr-review" }, runs: 2 },
+    });
+    const page = await bodyOf(await admin.get("/api/audit?deed=login&limit=1"));
+    expect(page).toMatchObject({ items: [{ deed: "login" }], next: null });
+  });
+
+  test("a login succeeds also when it can't be recorded: a full disk is when people come to look", async () => {
+    const admin = await start({
+      audit: { record: () => Promise.reject(new JournalUnavailable("the disk is full")) },
+    });
+    expect((await admin.post("/login", { token: adminToken }, {})).status).toBe(204);
   });
 
   test("the document is served, and lists every path that is", async () => {
@@ -432,14 +537,23 @@ describe("the API's answers", () => {
 
   test("a replay names one event or a filter that is not empty, and its times are read", async () => {
     const clock = manualClock(Date.UTC(2026, 10, 24, 12));
-    const asked: [ReplayFilter, boolean][] = [];
+    const asked: [ReplayFilter, boolean, number?][] = [];
     const admin = await start({
       clock,
       control: {
         ...refusingControl,
-        replay: async (filter, dryRun) => {
-          asked.push([filter, dryRun]);
-          return { events: 0, count: 0, runs: [], verified: 0, unverified: [], refused: [] };
+        replay: async (filter, { dryRun, perMinute }) => {
+          asked.push(perMinute === undefined ? [filter, dryRun] : [filter, dryRun, perMinute]);
+          return {
+            events: 0,
+            count: 0,
+            runs: [],
+            cost: { usd: null, actions: {} },
+            verified: 0,
+            unverified: [],
+            refused: [],
+            replay: null,
+          };
         },
       },
     });
@@ -450,14 +564,18 @@ describe("the API's answers", () => {
       { filter: { status: "queued", deadLetters: true } },
       { filter: { since: "soon" } },
       { event: "evt_1", dryrun: true },
+      { event: "evt_1", rate: "fast" },
+      { event: "evt_1", rate: "0/s" },
     ];
     for (const body of refused)
       expect([body, (await admin.post("/api/replays", body)).status]).toEqual([body, 400]);
     await admin.post("/api/replays", { filter: { deadLetters: true, since: "1h" }, dryRun: true });
     await admin.post("/api/replays", { event: "evt_1" });
+    await admin.post("/api/replays", { filter: { cause: "503" }, rate: "2/s" });
     expect(asked).toEqual([
-      [{ status: "dead", since: Date.UTC(2026, 10, 24, 11) }, true],
+      [{ deadLetters: true, since: Date.UTC(2026, 10, 24, 11) }, true],
       [{ event: "evt_1" }, false],
+      [{ cause: "503" }, false, 120],
     ]);
   });
 

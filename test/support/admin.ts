@@ -50,6 +50,7 @@ export const sampleRun = (id: string, event: string, createdAt: number, more: Pa
   waitingFor: null,
   parkedSince: null,
   reason: null,
+  cleared: null,
   concurrency: null,
   generation: 0,
   configHash: "c0ffee",
@@ -199,6 +200,30 @@ export function sampleRows(now: number): MemoryRows {
       reason: "the key was used before by another payload",
     }),
   );
+  rows.attempts.set("run_4", [
+    {
+      number: 1,
+      times: 3,
+      startedAt: t4 + 200,
+      endedAt: t4 + 9_000,
+      end: "retryAt",
+      at: "ticket",
+      service: "zendesk",
+      error: "zendesk: answered 503",
+      counted: true,
+    },
+    {
+      number: 4,
+      times: 1,
+      startedAt: t4 + 26_000,
+      endedAt: t4 + 26_400,
+      end: "dead",
+      at: "ticket",
+      service: null,
+      error: "zendesk: 422 the requester jane.doe@example.com is suspended",
+      counted: true,
+    },
+  ]);
   return rows;
 }
 
@@ -274,6 +299,11 @@ export const refusingControl: Control = {
   cancelRun: () => Promise.reject(new Error("not expected here")),
   heal: () => Promise.reject(new Error("not expected here")),
   replay: () => Promise.reject(new Error("not expected here")),
+  replays: () => Promise.reject(new Error("not expected here")),
+  cancelReplay: () => Promise.reject(new Error("not expected here")),
+  resumeReplay: () => Promise.reject(new Error("not expected here")),
+  discard: () => Promise.reject(new Error("not expected here")),
+  discardAll: () => Promise.reject(new Error("not expected here")),
   verify: () => Promise.reject(new Error("not expected here")),
 };
 
@@ -298,6 +328,7 @@ export async function startAdmin(
     reads: journal.reads,
     changes: journal.changes,
     control: refusingControl,
+    audit: journal.audit,
     breakers: async () => sampleBreakers(now),
     sources: async () => sampleSources(now),
     metrics: { render: async () => ({ contentType: "text/plain", text: "signalbox_dead_letters 1\n" }) },

@@ -1,6 +1,8 @@
 /** Reads and Changes over arrays, for what only looks: the admin port and the dashboard. */
 import type { Action } from "../../src/domain/action.ts";
 import { actionStatuses } from "../../src/domain/action.ts";
+import type { Attempt } from "../../src/domain/attempt.ts";
+import type { Audit, AuditRecord } from "../../src/domain/audit.ts";
 import type { Delivery, StoredEvent } from "../../src/domain/event.ts";
 import type { Change, Changes, ListQuery, Page, Reads } from "../../src/domain/ports.ts";
 import { openStatuses, runStatuses } from "../../src/domain/run.ts";
@@ -13,12 +15,16 @@ export interface MemoryRows {
   readonly runs: Run[];
   readonly steps: StepRecord[];
   readonly actions: Action[];
+  /** By run. */
+  readonly attempts: Map<string, Attempt[]>;
+  readonly audit: AuditRecord[];
 }
 
 export interface MemoryJournal {
   readonly rows: MemoryRows;
   readonly reads: Reads;
   readonly changes: Changes;
+  readonly audit: Audit;
   /** Listeners that are subscribed now. */
   listeners(): number;
   /** Stores a row, replacing the one with its id, and tells it. */
@@ -28,7 +34,15 @@ export interface MemoryJournal {
   tell(change: Change): void;
 }
 
-export const emptyRows = (): MemoryRows => ({ events: [], deliveries: [], runs: [], steps: [], actions: [] });
+export const emptyRows = (): MemoryRows => ({
+  events: [],
+  deliveries: [],
+  runs: [],
+  steps: [],
+  actions: [],
+  attempts: new Map(),
+  audit: [],
+});
 
 export function memoryJournal(rows: MemoryRows = emptyRows()): MemoryJournal {
   const listeners = new Set<(change: Change) => void>();
@@ -47,6 +61,12 @@ export function memoryJournal(rows: MemoryRows = emptyRows()): MemoryJournal {
       subscribe(listener) {
         listeners.add(listener);
         return () => listeners.delete(listener);
+      },
+    },
+    audit: {
+      async record(entry) {
+        const number = rows.audit.length + 1;
+        rows.audit.push({ ...entry, id: `aud_${String(number).padStart(4, "0")}`, at: number });
       },
     },
     listeners: () => listeners.size,
@@ -87,6 +107,8 @@ function page<T extends { id: string }>(
   return { items, next: found.length > query.limit ? (items.at(-1)?.id ?? null) : null };
 }
 
+const isDeadLetter = ({ status, cleared }: Run) => status === "dead" && cleared === null;
+
 function readsOf(rows: MemoryRows): Reads {
   const runsOf = (event: string) => rows.runs.filter((run) => run.event === event);
   const eventOf = (run: Run) => rows.events.find(({ id }) => id === run.event);
@@ -107,7 +129,11 @@ function readsOf(rows: MemoryRows): Reads {
     },
     runs: async (query) =>
       page(
-        rows.runs,
+        rows.runs.filter(
+          (run) =>
+            (query.deadLetters !== true || isDeadLetter(run)) &&
+            (query.cause === undefined || (run.reason ?? "").includes(query.cause)),
+        ),
         query,
         (run) => run.createdAt,
         (run) => {
@@ -125,7 +151,8 @@ function readsOf(rows: MemoryRows): Reads {
       const run = rows.runs.find((row) => row.id === id);
       if (!run) return null;
       const steps = rows.steps.filter((step) => step.run === id);
-      return { run, steps, actions: rows.actions.filter((action) => action.run === id) };
+      const actions = rows.actions.filter((action) => action.run === id);
+      return { run, steps, actions, attempts: rows.attempts.get(id) ?? [] };
     },
     actions: async (query) => {
       const fields = ({ agent, status, run, kind }: Action) => ({ agent, status, run, type: kind });
@@ -140,14 +167,25 @@ function readsOf(rows: MemoryRows): Reads {
         model: rows.runs.filter(({ decidedBy }) => decidedBy === "model").length,
         rules: rows.runs.filter(({ decidedBy }) => decidedBy === "rules").length,
       },
+      deadLetters: rows.runs.filter(isDeadLetter).length,
       oldestDueAt: null,
     }),
     backlog: async () => ({
       runs: count(openStatuses, rows.runs),
-      dead: rows.runs.filter(({ status }) => status === "dead").length,
+      deadLetters: rows.runs.filter(isDeadLetter).length,
       reviews: rows.actions.filter(({ status }) => status === "awaiting_review").length,
       oldestDueAt: null,
     }),
     sourceActivity: async () => [],
+    pastCosts: async () => [],
+    audit: async ({ limit, cursor, by, deed, object }) => {
+      const found = rows.audit
+        .filter((one) => cursor === undefined || one.id < cursor)
+        .filter((one) => (by ?? one.by) === one.by && (deed ?? one.deed) === one.deed)
+        .filter((one) => object === undefined || one.object === object)
+        .reverse();
+      const items = found.slice(0, limit);
+      return { items, next: found.length > limit ? (items.at(-1)?.id ?? null) : null };
+    },
   };
 }

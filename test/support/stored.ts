@@ -69,12 +69,13 @@ export function openStored({ key, route }: StoredOptions = {}) {
         {
           ...store,
           queue,
+          jobs: { create: () => Promise.reject(new Error("small replays need no job")) },
           verify: (event) => verify(event, ...sources),
           runsFor: inbox.runsFor,
           expansionOf: inbox.expansionOf,
         },
         filter,
-        dryRun,
+        { dryRun, by: "api" },
       ),
     /** Behind the journal's back. Returns how many rows changed. */
     change(sql: string, ...values: SqlValue[]): number {

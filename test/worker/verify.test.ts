@@ -209,7 +209,12 @@ describe("a replay", () => {
           { event: damaged, reason: expect.stringMatching(/not those that were received|was changed/) },
         ],
       };
-      expect(await on.replay({ source: "github" }, true, today)).toEqual({ ...expected, runs: [] });
+      expect(await on.replay({ source: "github" }, true, today)).toEqual({
+        ...expected,
+        runs: [],
+        cost: { usd: null, actions: {} },
+        replay: null,
+      });
       expect(on.published).toEqual([]);
       const replayed = await on.replay({ source: "github" }, false, today);
       expect(replayed).toMatchObject(expected);

@@ -95,6 +95,10 @@ describe("worker", () => {
     ]);
     expect(found.run).toMatchObject({ attempts: 4, reason: expect.stringContaining("failed 4 times") });
     expect(on.dead).toEqual([run]);
+    expect(found.attempts).toMatchObject([
+      { number: 1, times: 3, end: "retryAt", at: "gather", service: "other", counted: true },
+      { number: 4, times: 1, end: "dead", at: "gather", error: expect.stringContaining("answered 500") },
+    ]);
     expect((await on.reads.runs({ limit: 5, status: "dead" })).items).toHaveLength(1);
   });
 
@@ -163,6 +167,10 @@ describe("worker", () => {
     const bad = await on.until(await on.receive({}, { type: "bad" }), "dead");
     expect(bad.run).toMatchObject({ attempts: 1, reason: "no pull request in it" });
     const invalid = await on.until(await on.receive(), "dead");
+    expect(bad.attempts).toMatchObject([{ end: "dead", at: null, error: "no pull request in it" }]);
+    expect(invalid.attempts).toMatchObject([
+      { end: "dead", at: "post", error: expect.stringContaining("channel_not_found") },
+    ]);
     expect(invalid.actions).toMatchObject([{ status: "failed" }]);
   });
 

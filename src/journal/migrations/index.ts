@@ -3,6 +3,7 @@ import { counting } from "./0002-counting.ts";
 import { due } from "./0003-due.ts";
 import { scale } from "./0004-scale.ts";
 import { evidence } from "./0005-evidence.ts";
+import { operators } from "./0006-operators.ts";
 
 /** Numbered and append-only: the position in the list is the version, and a released entry never changes. */
-export const migrations: readonly string[] = [initial, counting, due, scale, evidence];
+export const migrations: readonly string[] = [initial, counting, due, scale, evidence, operators];

@@ -1,0 +1,42 @@
+/** How dead runs leave the dead letters: discarded by a person, or run again. They stay dead. */
+import { Conflict } from "../domain/errors.ts";
+import { integerOrNull, text } from "./rows.ts";
+import { sql } from "./sql.ts";
+import type { Sql, Transaction } from "./sql.ts";
+
+export function* discard(tx: Transaction, run: string, reason: string, by: string): Sql<void> {
+  const row = yield* sql.get("SELECT status, cleared_at FROM runs WHERE id = ?", run);
+  if (!row) throw new Conflict("not_found", `there is no run ${run}`);
+  const status = text(row, "status");
+  if (status !== "dead")
+    throw new Conflict("wrong_state", `run ${run} is ${status}: only dead letters can be discarded`);
+  if (integerOrNull(row, "cleared_at") !== null)
+    throw new Conflict("wrong_state", `run ${run} is no dead letter any more: it was discarded or run again`);
+  yield* sql.run(
+    "UPDATE runs SET cleared_at = ?, cleared_by = ?, cleared_reason = ? WHERE id = ?",
+    tx.now,
+    by,
+    reason,
+    run,
+  );
+  tx.changed("run", run);
+}
+
+/** The dead runs of the event and the agent whose place `again` takes. */
+export function* clearReplaced(tx: Transaction, event: string, agent: string, again: string): Sql<void> {
+  const replaced = yield* sql.all(
+    "SELECT id FROM runs WHERE event = ? AND agent = ? AND status = 'dead' AND cleared_at IS NULL",
+    event,
+    agent,
+  );
+  for (const row of replaced) {
+    const run = text(row, "id");
+    yield* sql.run(
+      "UPDATE runs SET cleared_at = ?, cleared_by = 'replay', cleared_reason = ? WHERE id = ?",
+      tx.now,
+      `run again as ${again}`,
+      run,
+    );
+    tx.changed("run", run);
+  }
+}

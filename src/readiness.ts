@@ -1,0 +1,53 @@
+/** Whether the service does its work: what /readyz answers. */
+import type { Fault } from "./config/faults.ts";
+import type { Reads } from "./domain/ports.ts";
+import type { Clock } from "./resilience/clock.ts";
+
+/** Runs that could be worked on have waited for longer than this, and nothing was worked on for as long: stuck. */
+const stuckMs = 300_000;
+
+export interface Readiness {
+  /** A run was put down with a verdict, whichever. */
+  settled(): void;
+  check(
+    configFaults: readonly Fault[],
+  ): Promise<{ ok: boolean; checks: Record<string, { ok: boolean; detail?: string }> }>;
+}
+
+/**
+ * A backlog by itself is no fault: after an outage the oldest run may be hours old, and the service is ready as long as
+ * it works it off. It gets as long after its start as it has between two runs.
+ */
+export function createReadiness(reads: Pick<Reads, "backlog">, clock: Clock): Readiness {
+  let lastSettled = clock.now();
+  const seconds = (since: number) => Math.round((clock.now() - since) / 1_000);
+  return {
+    settled() {
+      lastSettled = clock.now();
+    },
+    async check(configFaults) {
+      const backlog = await reads.backlog().catch(() => null);
+      const oldest = backlog?.oldestDueAt ?? null;
+      const stuck =
+        oldest !== null && clock.now() - oldest >= stuckMs && clock.now() - lastSettled >= stuckMs;
+      const fault = configFaults[0];
+      const checks: Record<string, { ok: boolean; detail?: string }> = {
+        journal: backlog ? { ok: true } : { ok: false, detail: "it can't be read" },
+        work: stuck
+          ? {
+              ok: false,
+              detail: `a run could have been worked on for ${seconds(oldest)} s, and none was for ${seconds(lastSettled)} s`,
+            }
+          : { ok: true },
+        // A faulty new configuration is the operator's to mend; the old one is in force, and the service does its work.
+        configuration: fault
+          ? {
+              ok: true,
+              detail: `the changed file is faulty, the old one is in force: ${fault.file}:${fault.line} ${fault.message}`,
+            }
+          : { ok: true },
+      };
+      return { ok: Object.values(checks).every((check) => check.ok), checks };
+    },
+  };
+}
