@@ -207,7 +207,7 @@ export interface State {
   /** Compare and set; `expected` 0 means it must not exist. False when someone else was faster. */
   put(scope: StateScope, key: string, value: Json, expected: number): Promise<boolean>;
 }
-export type StateScope = "breaker" | "cursor" | "watch" | "budget" | "pause" | "replay" | "meta";
+export type StateScope = "breaker" | "cursor" | "watch" | "budget" | "pause" | "replay" | "duty" | "meta";
 
 // ── Inbox: the door that every event comes through ───────────────────────────────────────────────────────────────
 

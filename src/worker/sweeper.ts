@@ -1,4 +1,4 @@
-/** Housekeeping on a timer: tells the queue of runs it may have lost, keeps the gauges true, erases old content. */
+/** Housekeeping on a timer: has the queue look for runs it may have missed, keeps the gauges true, erases old content. */
 import { openStatuses } from "../domain/run.ts";
 import type { Journal, Reads, State } from "../domain/ports.ts";
 import type { Queue } from "../domain/queue.ts";
@@ -21,7 +21,6 @@ export interface SweeperParts {
 const everyMs = 10_000;
 /** A flush for nothing else each time: often enough to know to the minute since when the service was down. */
 const aliveEveryMs = 60_000;
-const publishAtOnce = 500;
 const eraseAtOnce = 200;
 
 export function startSweeper(parts: SweeperParts): { stop(): Promise<void> } {
@@ -54,7 +53,7 @@ async function sweep({
   retentionMs,
 }: SweeperParts): Promise<void> {
   failPoint("sweeper.publish");
-  queue.publish(await journal.dueRuns(publishAtOnce));
+  queue.publish([]);
   const { runs, deadLetters, reviews } = await reads.backlog();
   for (const status of openStatuses) metrics.queueDepth.set({ state: status }, runs[status]);
   metrics.deadLetters.set(deadLetters);

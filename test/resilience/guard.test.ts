@@ -1,26 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ServiceClosed, ServiceError } from "../../src/domain/errors.ts";
-import type { Json } from "../../src/domain/json.ts";
-import type { State } from "../../src/domain/ports.ts";
 import { createGuard } from "../../src/resilience/guard.ts";
 import { manualClock } from "../support/clock.ts";
-
-function memoryState(): State {
-  const rows = new Map<string, { value: Json; version: number }>();
-  return {
-    get: async (scope, key) => rows.get(`${scope}/${key}`) ?? null,
-    list: async (scope) =>
-      [...rows]
-        .filter(([id]) => id.startsWith(`${scope}/`))
-        .map(([id, row]) => ({ key: id.slice(scope.length + 1), ...row })),
-    put: async (scope, key, value, expected) => {
-      const id = `${scope}/${key}`;
-      if ((rows.get(id)?.version ?? 0) !== expected) return false;
-      rows.set(id, { value, version: expected + 1 });
-      return true;
-    },
-  };
-}
+import { memoryState } from "../support/memory-state.ts";
 
 const settings = { failures: 2, openForMs: 1_000, maxOpenForMs: 8_000, probeMs: 5_000 };
 const down = new ServiceError("github", "unavailable", "answered 503");
