@@ -1,5 +1,5 @@
 /** One event or one run, for reading. */
-import type { ActionRow, EventDetail, RunDetail } from "./service.ts";
+import type { ActionRow, AttemptRow, EventDetail, RunDetail } from "./service.ts";
 import { moment, painted } from "./tables.ts";
 import { wrap } from "./terminal.ts";
 import type { Terminal } from "./terminal.ts";
@@ -64,6 +64,10 @@ export function describeRun(terminal: Terminal, run: RunDetail): string {
       ],
       ["reason", run.reason],
       [
+        "cleared",
+        run.cleared === null ? null : `${moment(run.cleared.at)} by ${run.cleared.by}: ${run.cleared.reason}`,
+      ],
+      [
         "decided by",
         run.decidedBy === null
           ? null
@@ -74,6 +78,11 @@ export function describeRun(terminal: Terminal, run: RunDetail): string {
       ["created", moment(run.createdAt)],
       ["updated", moment(run.updatedAt)],
     ]),
+    section(
+      terminal,
+      "how attempts ended",
+      run.history.map((attempt) => describeAttempt(terminal, attempt)),
+    ),
     section(
       terminal,
       "steps",
@@ -93,6 +102,32 @@ export function describeRun(terminal: Terminal, run: RunDetail): string {
     ),
   ];
   return parts.filter((part) => part !== "").join("\n");
+}
+
+const endings: Readonly<Record<string, string>> = {
+  retryAt: "failed",
+  parkUntil: "parked",
+  awaitReview: "held for a person",
+  lost: "cut off",
+};
+
+export const endingOf = ({ end }: AttemptRow): string => endings[end] ?? end;
+
+/** `attempts 2 to 41` stands for as many that ended alike. */
+export const attemptNumbers = ({ number, times }: AttemptRow): string =>
+  times === 1 ? `attempt ${number}` : `attempts ${number} to ${number + times - 1}`;
+
+function describeAttempt(terminal: Terminal, attempt: AttemptRow): string {
+  const when =
+    attempt.times === 1
+      ? moment(attempt.endedAt)
+      : `${moment(attempt.startedAt)} to ${moment(attempt.endedAt)}`;
+  const at = attempt.at === null ? "" : ` at ${attempt.at}`;
+  return [
+    `${attemptNumbers(attempt)}  ${painted(terminal, endingOf(attempt))}${at}${attempt.counted ? "" : ", not counted"}`,
+    `    ${when}`,
+    `    ${attempt.error}`,
+  ].join("\n");
 }
 
 function describeAction(terminal: Terminal, action: ActionRow): string {

@@ -2,10 +2,10 @@
 import { systemClock } from "../resilience/clock.ts";
 import type { Context } from "./context.ts";
 import { usage } from "./failure.ts";
-import { linkOf } from "./details.ts";
+import { attemptNumbers, endingOf, linkOf } from "./details.ts";
 import type { RouteVerdict } from "./routes.ts";
 import { connect } from "./service.ts";
-import type { ActionRow, EventDetail, RunDetail, RunRow, Service } from "./service.ts";
+import type { ActionRow, AttemptRow, EventDetail, RunDetail, RunRow, Service } from "./service.ts";
 import { moment } from "./tables.ts";
 import { wrap } from "./terminal.ts";
 
@@ -159,6 +159,7 @@ function runSentences(run: RunDetail): Sentence[] {
             ),
           } as const,
         ]),
+    ...run.history.map((attempt): Sentence => ({ depth: 1, text: attemptSentence(attempt) })),
     ...run.actions.map((action): Sentence => ({ depth: 1, text: actionSentence(action) })),
   ];
 }
@@ -169,7 +170,7 @@ function statusOf(run: RunDetail): string {
   const attempts = run.attempts > 1 ? ` after ${run.attempts} attempts` : "";
   switch (run.status) {
     case "queued":
-      return "It is next in line.";
+      return ended(`It waits: ${run.waitingFor?.reason ?? "for its turn"}`);
     case "running":
       return "It is at work.";
     case "waiting":
@@ -182,8 +183,24 @@ function statusOf(run: RunDetail): string {
     case "cancelled":
       return ended(`It was cancelled${reason}`);
     case "dead":
-      return `${ended(`It is dead${attempts}${reason}`)} Replay it: signalbox dead-letters replay ${run.id}`;
+      return run.cleared === null
+        ? `${ended(`It is dead${attempts}${reason}`)} Replay it: signalbox dead-letters replay ${run.id}`
+        : `${ended(`It is dead${attempts}${reason}`)} ${ended(clearedText(run.cleared))}`;
   }
+}
+
+const clearedText = ({ at, by, reason }: NonNullable<RunDetail["cleared"]>): string =>
+  by === "replay"
+    ? `It was ${reason} at ${moment(at)}`
+    : `It was discarded by ${by} at ${moment(at)}: ${reason}`;
+
+function attemptSentence(attempt: AttemptRow): string {
+  const numbers = attemptNumbers(attempt);
+  const at = attempt.at === null ? "" : ` at ${attempt.at}`;
+  const counted = attempt.counted ? "" : " (not counted)";
+  return ended(
+    `${numbers.charAt(0).toUpperCase()}${numbers.slice(1)} ${endingOf(attempt)}${at}${counted}: ${attempt.error}`,
+  );
 }
 
 function actionSentence(action: ActionRow): string {

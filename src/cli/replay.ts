@@ -1,10 +1,11 @@
-/** `signalbox replay` and `dead-letters list|replay`: counted first, asked for, then run again under today's configuration. */
+/** `signalbox replay` and `dead-letters replay`: counted first, asked for, then run again under today's configuration. */
 import type { Context } from "./context.ts";
 import { Failure, usage } from "./failure.ts";
-import { idOf, queryOf, runTable, show } from "./lists.ts";
-import type { ListOptions } from "./lists.ts";
+import { idOf } from "./lists.ts";
+import { paceText, timeLeft } from "./replay-jobs.ts";
 import { connect } from "./service.ts";
-import type { List, RunRow, Service } from "./service.ts";
+import type { ReplayRow, Service } from "./service.ts";
+import { wrap } from "./terminal.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface ReplayOptions {
@@ -17,16 +18,20 @@ export interface ReplayOptions {
   readonly status?: string;
   readonly since?: string;
   readonly until?: string;
+  readonly cause?: string;
+  readonly rate?: string;
   readonly yes?: boolean;
   readonly dryRun?: boolean;
 }
 
-/** What the API answers; `runs` holds the ids of new runs, none for a dry run. */
+/** What the API answers; `runs` holds the ids of new runs, none for a dry run and while a paced replay starts them. */
 interface Replayed {
   readonly events: number;
   readonly count: number;
   readonly runs: readonly string[];
   readonly dryRun: boolean;
+  readonly cost: { readonly usd: number | null; readonly actions: Readonly<Record<string, number>> };
+  readonly replay: ReplayRow | null;
   readonly verified: number;
   readonly unverified: readonly { readonly reason: string; readonly events: number }[];
   readonly refused: readonly { readonly event: string; readonly reason: string }[];
@@ -52,14 +57,6 @@ export async function replay(context: Context, options: ReplayOptions): Promise<
         ? { run: known(run, "run") }
         : { filter };
   await countAskReplay(context, connect(context, options.url), [selection], options);
-}
-
-export async function listDeadLetters(context: Context, options: ListOptions): Promise<void> {
-  const service = connect(context, options.url);
-  const list = await service.get<List<RunRow>>(`/api/dead-letters?${queryOf(options)}`);
-  show(context, list, "dead letters", runTable);
-  if (!context.terminal.json && list.items.length > 0)
-    context.terminal.note("\nRun them again: signalbox dead-letters replay ID… | --all");
 }
 
 export async function replayDeadLetters(
@@ -88,8 +85,9 @@ function known(id: string, prefix: string): string {
   return id;
 }
 
-function filterOf({ source, type, agent, status, since, until }: ReplayOptions): Record<string, string> {
-  const fields = Object.entries({ source, type, agent, status, since, until });
+function filterOf(options: ReplayOptions): Record<string, string> {
+  const { source, type, agent, status, cause, since, until } = options;
+  const fields = Object.entries({ source, type, agent, status, cause, since, until });
   return Object.fromEntries(fields.filter((field): field is [string, string] => field[1] !== undefined));
 }
 
@@ -99,22 +97,46 @@ async function countAskReplay(
   selections: readonly Selection[],
   options: ReplayOptions,
 ): Promise<void> {
-  const expected = await replayAll(service, selections, true);
+  const expected = await replayAll(service, selections, { dryRun: true });
   sayUnverified(terminal, expected);
   const text = `${counted(expected.events, "event")}, ${counted(expected.count, "new run")}`;
   if (options.dryRun || expected.count === 0) {
     if (terminal.json) terminal.printJson({ ...expected, dryRun: true });
     else
       terminal.print(expected.count === 0 ? `${text}: nothing to run again` : `${text}: nothing was started`);
+    if (expected.count > 0) sayCost(terminal, expected);
     return;
   }
-  terminal.note(`${text}. An action that took effect before is not repeated.`);
+  terminal.note(`${text}.`);
+  sayCost(terminal, expected);
   if (terminal.interactive && !options.yes && !(await terminal.confirm("Run again?")))
     throw new Failure("nothing was started");
-  const started = await replayAll(service, selections, false);
+  const rate = options.rate === undefined ? {} : { rate: options.rate };
+  const started = await replayAll(service, selections, { dryRun: false, ...rate });
   if (terminal.json) terminal.printJson(started);
   else for (const run of started.runs) terminal.print(run);
-  terminal.note(`${counted(started.count, "run")} started. Watch: signalbox runs tail`);
+  const { replay: job } = started;
+  if (job === null) terminal.note(`${counted(started.count, "run")} started. Watch: signalbox runs tail`);
+  else sayJob(terminal, job);
+}
+
+function sayJob(terminal: Terminal, job: ReplayRow): void {
+  if (!terminal.json) terminal.print(job.id);
+  const runs = counted(job.expected.runs, "run");
+  terminal.note(`${runs}, started at ${paceText(job.perMinute)}: about ${timeLeft(job)}.`);
+  terminal.note(`Watch: signalbox replay show ${job.id}`);
+}
+
+/** By what the latest runs of the same events came to. */
+function sayCost(terminal: Terminal, { cost }: Replayed): void {
+  const price =
+    cost.usd === null
+      ? "No earlier run of them says what it may cost."
+      : `About $${cost.usd < 0.1 ? cost.usd.toFixed(4) : cost.usd.toFixed(2)} of model calls, by what they cost before.`;
+  terminal.note(price);
+  const kinds = Object.entries(cost.actions).map(([kind, n]) => `${n} ${kind}`);
+  const actions = kinds.length === 0 ? "" : `Actions, by what they planned before: ${kinds.join(", ")}. `;
+  terminal.note(wrap(`${actions}An action that took effect before is not repeated.`, terminal.width, ""));
 }
 
 /** Before anyone is asked: what is left out, and what can only be taken as it is stored. */
@@ -127,24 +149,28 @@ function sayUnverified(terminal: Terminal, { refused, unverified }: Replayed): v
 async function replayAll(
   service: Service,
   selections: readonly Selection[],
-  dryRun: boolean,
+  how: { readonly dryRun: boolean; readonly rate?: string },
 ): Promise<Replayed> {
   let total: Replayed = {
     events: 0,
     count: 0,
     runs: [],
-    dryRun,
+    dryRun: how.dryRun,
+    cost: { usd: null, actions: {} },
     verified: 0,
     unverified: [],
     refused: [],
+    replay: null,
   };
   for (const selection of selections) {
-    const one = await service.post<Replayed>("/api/replays", { ...selection, dryRun });
+    const one = await service.post<Replayed>("/api/replays", { ...selection, ...how });
     total = {
       events: total.events + one.events,
       count: total.count + one.count,
       runs: [...total.runs, ...one.runs],
-      dryRun,
+      dryRun: how.dryRun,
+      cost: costs(total.cost, one.cost),
+      replay: one.replay ?? total.replay,
       verified: total.verified + one.verified,
       unverified: merged([...total.unverified, ...one.unverified]),
       refused: [...total.refused, ...one.refused],
@@ -152,6 +178,16 @@ async function replayAll(
   }
   return total;
 }
+
+const costs = (a: Replayed["cost"], b: Replayed["cost"]): Replayed["cost"] => ({
+  usd: a.usd === null && b.usd === null ? null : (a.usd ?? 0) + (b.usd ?? 0),
+  actions: Object.fromEntries(
+    [...new Set([...Object.keys(a.actions), ...Object.keys(b.actions)])].map((kind) => [
+      kind,
+      (a.actions[kind] ?? 0) + (b.actions[kind] ?? 0),
+    ]),
+  ),
+});
 
 function merged(parts: Replayed["unverified"]): Replayed["unverified"] {
   const byReason = new Map<string, number>();

@@ -3,9 +3,11 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type {
   actionRow,
+  auditRow,
   breakerRow,
   eventDetail,
   eventRow,
+  replayRow,
   runDetail,
   runRow,
   sourceRow,
@@ -19,6 +21,9 @@ export type EventRow = ReturnType<typeof eventRow>;
 export type EventDetail = ReturnType<typeof eventDetail>;
 export type RunRow = ReturnType<typeof runRow>;
 export type RunDetail = ReturnType<typeof runDetail>;
+export type AttemptRow = RunDetail["history"][number];
+export type AuditRow = ReturnType<typeof auditRow>;
+export type ReplayRow = ReturnType<typeof replayRow>;
 export type ActionRow = ReturnType<typeof actionRow>;
 export type BreakerRow = ReturnType<typeof breakerRow>;
 export type VerificationView = ReturnType<typeof verificationView>;

@@ -71,11 +71,13 @@ export function painted({ paint }: Pick<Terminal, "paint">, status: string): str
   switch (status) {
     case "dead":
     case "failed":
+    case "lost":
     case "uncertain":
     case "open":
       return paint.red(status);
     case "awaiting_review":
     case "waiting":
+    case "parked":
     case "inactive":
       return paint.yellow(status);
     case "succeeded":

@@ -34,6 +34,7 @@ export function* recordAttempt(
   verdict: Exclude<Verdict, { kind: "done" }>,
   place: AttemptPlace | null,
 ): Sql<void> {
+  if (verdict.kind === "parkUntil" && verdict.giveBack > 0) yield* giveBack(run, verdict.service);
   yield* append(tx, run, {
     startedAt: place ? tx.ours(place.startedAt) : tx.now,
     end: verdict.kind,
@@ -42,6 +43,19 @@ export function* recordAttempt(
     error: verdict.reason.slice(0, longestError),
     counted: verdict.kind === "retryAt" || verdict.kind === "dead",
   });
+}
+
+/** The last attempts in a row that failed because of the service do not count any more. */
+function* giveBack(run: string, service: string): Sql<void> {
+  yield* sql.run(
+    `UPDATE attempts SET counted = 0 WHERE run = ? AND service = ? AND ended_as = 'retryAt' AND number > (
+       SELECT coalesce(max(number), 0) FROM attempts
+       WHERE run = ? AND (ended_as <> 'retryAt' OR service IS NULL OR service <> ?))`,
+    run,
+    service,
+    run,
+    service,
+  );
 }
 
 /** The worker that held the run is gone, or was too slow. */

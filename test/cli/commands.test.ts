@@ -48,6 +48,7 @@ describe("help and usage", { timeout: 60_000 }, () => {
       "runs",
       "dead-letters",
       "replay",
+      "audit",
       "review",
       "verify",
       "explain",

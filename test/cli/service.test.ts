@@ -64,6 +64,7 @@ const cli = async (...args: string[]) => {
   return finished.stdout;
 };
 const json = async <T>(...args: string[]): Promise<T> => JSON.parse(await cli(...args, "--json")) as T;
+const unwrapped = (text: string) => text.replace(/\s+/g, " ");
 const sendBody = (name: string, body: object) => {
   writeFileSync(join(program.folder, `${name}.json`), JSON.stringify(body));
   return json<Answer>("send", `${name}.json`, "--source", "github");
@@ -264,6 +265,15 @@ describe("deciding", { timeout: 60_000 }, () => {
     const dead = await untilRun(sent.event, "dead");
     const table = await cli("dead-letters", "list");
     expect(table).toContain(dead.id);
+    expect(await cli("dead-letters", "list", "--cause", "no such cause")).toBe("");
+    const shown = await cli("dead-letters", "show", dead.id);
+    expect(shown).toContain("attempt 1  dead at gather");
+    expect(shown).toContain(`deliveries`);
+    expect(await json("dead-letters", "show", dead.id)).toMatchObject({
+      history: [{ number: 1, end: "dead" }],
+      event: { id: sent.event },
+    });
+    expect(await cli("explain", dead.id)).toContain("Attempt 1 dead at gather");
     const counted = await json<{ count: number; runs: string[] }>(
       "dead-letters",
       "replay",
@@ -274,6 +284,51 @@ describe("deciding", { timeout: 60_000 }, () => {
     const replayed = await json<{ runs: string[] }>("dead-letters", "replay", dead.id);
     expect(replayed.runs).toHaveLength(1);
     expect(replayed.runs[0]).not.toBe(dead.id);
+    expect(await cli("dead-letters", "list")).not.toContain(dead.id);
+    expect(unwrapped(await cli("explain", dead.id))).toContain("It was run again as run_");
+  });
+
+  test("dead letters are discarded with a reason, one or all of a cause, and the audit says who did so", async () => {
+    const letters = async () => (await json<Rows>("dead-letters", "list")).items.map(({ id }) => id);
+    let [again = ""] = await letters();
+    while (again === "") [again = ""] = await letters();
+    expect((await program.cli("dead-letters", "discard", again)).code).toBe(2);
+    expect((await program.cli("dead-letters", "discard", "--reason", "x")).code).toBe(2);
+    const none = ["dead-letters", "discard", "--cause", "no such cause", "--reason", "spam"];
+    expect(await json(...none)).toEqual({ count: 0, dryRun: true });
+    expect(await json("dead-letters", "discard", again, "--reason", "it is gone")).toEqual({
+      count: 1,
+      dryRun: false,
+    });
+    expect(await letters()).toEqual([]);
+    expect(await cli("runs", "show", again)).toContain("by cli: it is gone");
+    const twice = await program.cli("dead-letters", "discard", again, "--reason", "it is gone");
+    expect([twice.code, unwrapped(twice.stderr)]).toEqual([
+      1,
+      expect.stringContaining("no dead letter any more"),
+    ]);
+    const { items } = await json<{ items: object[] }>("audit", "list", "--object", again);
+    expect(items).toMatchObject([{ by: "cli", deed: "dead-letter.discard", reason: "it is gone" }]);
+    expect(await cli("audit", "list", "--deed", "replay.start")).toContain("replay.start");
+  });
+
+  test("a paced replay is a job that can be watched and cancelled", async () => {
+    const sent = await sendPull(1, { paced: true });
+    await untilRun(sent.event, "awaiting_review");
+    const started = await json<{ replay: Row; runs: string[] }>("replay", "--since", "1h", "--rate", "1/h");
+    expect(started).toMatchObject({ runs: [], replay: { status: "running", by: "cli" } });
+    const { id } = started.replay;
+    expect(await cli("replay", "list")).toContain(id);
+    expect(await cli("replay", "show", id)).toContain("1/h");
+    expect(await cli("replay", "cancel", id)).toContain("cancelled");
+    const refused = await program.cli("replay", "cancel", id);
+    expect([refused.code, unwrapped(refused.stderr)]).toEqual([
+      1,
+      expect.stringContaining("only a running one"),
+    ]);
+    expect(await cli("replay", "resume", id)).toContain("running");
+    await cli("replay", "cancel", id);
+    expect((await program.cli("replay", "show", "run_1")).code).toBe(2);
   });
 
   test("verify says under which secret an event is still what was signed, and fails where it is not", async () => {
@@ -286,7 +341,6 @@ describe("deciding", { timeout: 60_000 }, () => {
       secretIndex: 0,
       reason: null,
     });
-    const unwrapped = (text: string) => text.replace(/\s+/g, " ");
     const changed = new Connection(join(program.folder, ".signalbox", "journal.db"));
     changed.run("UPDATE events SET body = CAST(body || ' ' AS BLOB) WHERE id = ?", event);
     changed.close();

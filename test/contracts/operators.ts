@@ -84,6 +84,20 @@ export function operatorsContract({ on, clock, run, accept, claimed, step, actio
       expect(await attemptsOf(other)).toEqual([]);
     });
 
+    it("that are given back do not count any more, and those before them still do", async () => {
+      const { run: id } = await started("a");
+      await put(id, { kind: "retryAt", at: 0, reason: "a bug", service: null });
+      await put(id, retried("answered 500"));
+      await put(id, retried("answered 502"));
+      await put(id, { ...parked("its breaker is open"), giveBack: 2 } as Verdict);
+      expect((await attemptsOf(id)).map(({ end, counted }) => [end, counted])).toEqual([
+        ["retryAt", true],
+        ["retryAt", false],
+        ["retryAt", false],
+        ["parkUntil", false],
+      ]);
+    });
+
     it("that end alike in a row are one record with a count: a run that is parked for a day leaves one", async () => {
       const { run: id } = await started("a");
       for (let time = 0; time < 200; time += 1) await put(id, parked("its breaker is open"));

@@ -73,6 +73,17 @@ export function addReading(program: Command, { does }: Parts): void {
         (await import("../verify.ts")).verify(context, id, options),
       ),
     );
+  const audit = program.command("audit").helpCommand(false).description("who did what to the service");
+  byTime(audit.command("list").description("deeds, newest first"))
+    .option("--by <who>", "api, cli, dashboard, shell, file, or slack:USER")
+    .option("--deed <deed>", "such as action.approve, dead-letter.discard, login")
+    .option("--object <id>", "done to this")
+    .option("--limit <count>", "how many, up to 200", "20")
+    .option("--cursor <id>", "go on after an earlier list")
+    .addOption(remote())
+    .action(
+      does(async (context, options: object) => (await import("../audit.ts")).listAudit(context, options)),
+    );
   program
     .command("explain")
     .description("what became of an event, a run or an action, and why")
