@@ -10,6 +10,7 @@ import { Conflict } from "./domain/errors.ts";
 import { createGithubAddresses, wantsGithubAddresses } from "./github-addresses.ts";
 import { everyHour, showSecretAges, tellExpired } from "./hourly.ts";
 import { healGaps } from "./gaps.ts";
+import { createGuarding } from "./guarding.ts";
 import { createIngest } from "./http/ingest.ts";
 import { loadSettings, putInForce } from "./in-force.ts";
 import type { InForce, SettingsOptions } from "./in-force.ts";
@@ -27,16 +28,15 @@ import type { Metrics } from "./observability/metrics.ts";
 import { dashboardFolder, version } from "./package.ts";
 import { createReadiness } from "./readiness.ts";
 import { createEmbeddedQueue } from "./queue/embedded.ts";
-import { defaultBreaker } from "./resilience/breaker.ts";
 import { systemClock } from "./resilience/clock.ts";
 import type { Clock } from "./resilience/clock.ts";
-import { createGuard } from "./resilience/guard.ts";
 import type { Guard } from "./resilience/guard.ts";
 import { createIds } from "./resilience/ids.ts";
 import { armFailPoints, failPoint, nothingFails } from "./resilience/fail-points.ts";
 import { sourceRows } from "./source-rows.ts";
 import { createDeadLetters } from "./worker/dead-letters.ts";
 import { startReplayJobs } from "./worker/replay-jobs.ts";
+import type { Turns } from "./resilience/turns.ts";
 import { replay } from "./worker/replay.ts";
 import { createReview } from "./worker/review.ts";
 import type { Healing } from "./worker/healing.ts";
@@ -72,15 +72,22 @@ export interface App {
   readonly adminToken: string;
   /** Path and query below the admin port that log a browser in once, within the hour. */
   loginPath(): string;
-  /** Stops receiving, lets work in hand end (at most 10 s), and closes the journal. */
+  /**
+   * Stops receiving, lets work in hand end for as long as `worker.drainTimeout` says, hands back what does not, and
+   * closes the journal.
+   */
   stop(): Promise<void>;
+  /** The longest that `stop` takes when nothing hangs, in milliseconds. */
+  stopMs(): number;
 }
 
-const graceMs = 10_000;
+/** Requests that are being stored when the stop comes. */
+const ingestGraceMs = 5_000;
+/** What a stop takes besides its draining. */
+const stopMarginMs = 10_000;
 /** A stuck agent leaves a quarter of the hands to the others. */
 const mostPerAgent = (concurrency: number): number =>
   Math.max(1, concurrency - Math.max(1, Math.floor(concurrency / 4)));
-const stateCodes = { closed: 0, "half-open": 1, open: 2 } as const;
 
 /** Throws InvalidConfiguration, or an error whose message says what to do. */
 export async function startApp(options: AppOptions): Promise<App> {
@@ -114,21 +121,20 @@ export async function startApp(options: AppOptions): Promise<App> {
     clock,
     log,
   });
-  const guard = createGuard({
+  const { guard, turns } = createGuarding({
     state: store.state,
+    config: () => inForce.settings.loaded.config,
     clock,
-    settings: () => {
-      const { failures, openFor } = inForce.settings.loaded.config.breakers;
-      return { ...defaultBreaker, failures, openForMs: openFor };
-    },
-    onChange: (change) => breakerChanged(change, { metrics, alerts, log }),
+    metrics,
+    alerts,
+    log,
   });
   const watchOf = (source: string) => heldWatch(store.state, source);
   const fallbacks = createFallbackWatch(clock, (agent, message) =>
     alerts.raise("fallback-rate", agent, message),
   );
   const onAsked = (agent: string, fell: boolean) => fallbacks.decided(agent, fell);
-  const parts = { guard, clock, log, metrics, environment: options.environment, watchOf, onAsked };
+  const parts = { guard, turns, clock, log, metrics, environment: options.environment, watchOf, onAsked };
   inForce = putInForce(settings, parts);
   try {
     return await startParts(
@@ -147,6 +153,7 @@ export async function startApp(options: AppOptions): Promise<App> {
 
 interface Parts {
   readonly guard: Guard;
+  readonly turns: Turns;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -320,16 +327,20 @@ async function startParts(
     admin: { host: server.adminHost, port: adminPort },
     adminToken,
     loginPath: () => admin.loginPath(),
+    stopMs: () => current().settings.loaded.config.worker.drainTimeout + stopMarginMs,
     async stop() {
       failPoint("stop.begin");
-      await jobs.stop();
-      await silence.stop();
-      await watches.stop();
-      await hourly.stop();
-      await watch.close();
-      await healer.stop();
-      await ingest.close(graceMs);
-      await worker.stop(graceMs);
+      readiness.draining();
+      await ingest.close(ingestGraceMs);
+      await Promise.all([
+        worker.stop(current().settings.loaded.config.worker.drainTimeout),
+        jobs.stop(),
+        silence.stop(),
+        watches.stop(),
+        hourly.stop(),
+        watch.close(),
+        healer.stop(),
+      ]);
       failPoint("stop.drained");
       await sweeper.stop();
       await admin.close();
@@ -356,21 +367,6 @@ const reloaded = (audit: Audit, { loaded }: InForce["settings"]): Promise<void> 
     reason: null,
     details: { config: loaded.hash.slice(0, 12) },
   });
-
-function breakerChanged(
-  {
-    service,
-    state,
-    reason,
-  }: { service: string; state: keyof typeof stateCodes | "paused"; reason: string | null },
-  { metrics, alerts, log }: Pick<Parts, "metrics" | "alerts" | "log">,
-): void {
-  if (state !== "paused") metrics.breakerState.set({ service }, stateCodes[state]);
-  log.warn({ service, state, reason }, "breaker.changed");
-  if (state === "open" || state === "paused") {
-    alerts.raise("breaker-open", service, `${service} is ${state}: ${reason ?? "it fails"}`);
-  }
-}
 
 /** Made once and kept for the CLI to read; only its owner may. */
 function ownToken(dataDir: string): string {

@@ -28,6 +28,7 @@ import type { Log } from "./observability/log.ts";
 import type { Metrics } from "./observability/metrics.ts";
 import { packagePrompts } from "./package.ts";
 import type { Clock } from "./resilience/clock.ts";
+import type { Turns } from "./resilience/turns.ts";
 import { createSources } from "./sources/index.ts";
 import type { SourceOptions } from "./sources/index.ts";
 import type { WorkTable } from "./worker/worker.ts";
@@ -87,6 +88,7 @@ export interface InForce {
 
 export interface InForceParts {
   readonly guard: ServiceGuard;
+  readonly turns: Turns;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;

@@ -9,6 +9,8 @@ const stuckMs = 300_000;
 export interface Readiness {
   /** A run was put down with a verdict, whichever. */
   settled(): void;
+  /** The service is being stopped: whoever sends it work is to look elsewhere. */
+  draining(): void;
   check(
     configFaults: readonly Fault[],
   ): Promise<{ ok: boolean; checks: Record<string, { ok: boolean; detail?: string }> }>;
@@ -20,10 +22,14 @@ export interface Readiness {
  */
 export function createReadiness(reads: Pick<Reads, "backlog">, clock: Clock): Readiness {
   let lastSettled = clock.now();
+  let draining = false;
   const seconds = (since: number) => Math.round((clock.now() - since) / 1_000);
   return {
     settled() {
       lastSettled = clock.now();
+    },
+    draining() {
+      draining = true;
     },
     async check(configFaults) {
       const backlog = await reads.backlog().catch(() => null);
@@ -39,6 +45,7 @@ export function createReadiness(reads: Pick<Reads, "backlog">, clock: Clock): Re
               detail: `a run could have been worked on for ${seconds(oldest)} s, and none was for ${seconds(lastSettled)} s`,
             }
           : { ok: true },
+        ...(draining ? { draining: { ok: false, detail: "the service is being stopped" } } : {}),
         // A faulty new configuration is the operator's to mend; the old one is in force, and the service does its work.
         configuration: fault
           ? {

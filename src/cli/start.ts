@@ -6,15 +6,13 @@ import type { App } from "../app.ts";
 import { createLog } from "../observability/log.ts";
 import type { Log } from "../observability/log.ts";
 import { version } from "../package.ts";
+import { deadline, systemClock } from "../resilience/clock.ts";
 import type { Context } from "./context.ts";
 import { Failure, exitCodes } from "./failure.ts";
 import { lineWriter } from "./log-lines.ts";
 import { dataFolder, urlOf } from "./service.ts";
 import { invalidConfiguration, settingsOptions } from "./settings.ts";
 import { wrap } from "./terminal.ts";
-
-/** Longer than the app's own grace for work in hand, so that only a stop that hangs is cut. */
-const stopMs = 20_000;
 
 /**
  * What the processor or the runtime raises when it crashes. A handler would return into the crash and raise it again,
@@ -49,23 +47,38 @@ export async function start(context: Context, options: { role: string }): Promis
 function stopGracefully({ terminal }: Context, starting: Promise<App>, log: Log): { uninstall(): void } {
   return closeWithGrace(
     {
-      delay: stopMs,
+      // The configuration says how long a stop may take; see `within`.
+      delay: false,
       logger: undefined,
       skip: [...crashSignals],
       onSecondSignal: (signal: string) => {
         terminal.complain("Cut short; work in hand goes on at the next start.");
         process.exit(signal === "SIGINT" ? exitCodes.interrupted : exitCodes.failure);
       },
-      onTimeout: () => terminal.complain("The stop took too long and was cut; nothing is lost."),
     },
     async ({ signal, err }) => {
       if (err) log.error({ err }, "an unexpected error stops the service");
       else if (terminal.attended) terminal.note(`\n${signal ?? "End"}: finishing the work in hand …`);
-      await (await starting).stop();
+      const app = await starting;
+      if (!(await within(app.stopMs(), app.stop()))) {
+        terminal.complain("The stop took too long and was cut; nothing is lost.");
+        process.exit(exitCodes.failure);
+      }
       if (terminal.attended) terminal.note("Stopped. Everything received is stored.");
       else log.info({}, "stopped");
     },
   );
+}
+
+/** Whether it ended in time: only a stop that hangs is cut. */
+async function within(ms: number, work: Promise<void>): Promise<boolean> {
+  const limit = deadline(systemClock, ms);
+  const late = new Promise<false>((resolve) => {
+    limit.signal.addEventListener("abort", () => resolve(false), { once: true });
+  });
+  const inTime = await Promise.race([work.then(() => true), late]);
+  limit.done();
+  return inTime;
 }
 
 async function startOrExplain(context: Context, log: Log): Promise<App> {

@@ -23,6 +23,22 @@ export const duration = z
     return ms;
   });
 
+/** `100/10s` → 100 in 10,000 ms; several, where a vendor has several. */
+const rate = z
+  .string()
+  .regex(/^[1-9]\d{0,6}\/\d{1,9}(ms|s|m|h|d)$/, "must be a rate such as `100/10s` or `80/1m`")
+  .transform((text, context) => {
+    const [limit, per = ""] = text.split("/");
+    const perMs = parseDuration(per) ?? 0;
+    if (perMs < 1_000 || perMs > 86_400_000)
+      context.addIssue({ code: "custom", message: "must be over a time between `1s` and `24h`" });
+    return { limit: Number(limit), perMs };
+  });
+export const rates = z.union([
+  rate.transform((one) => [one]),
+  z.array(rate).min(1, "needs at least one rate").max(4),
+]);
+
 const sizes: Readonly<Record<string, number>> = { KB: 1_000, MB: 1_000_000 };
 /** `25MB` → 25,000,000 bytes. */
 export const size = z

@@ -6,7 +6,18 @@ import { z } from "zod";
 import { modes } from "../domain/run.ts";
 import { healing } from "./healing.ts";
 import { matchPattern } from "./match.ts";
-import { baseUrl, count, duration, name, network, optionalUrl, port, secret, webUrl } from "./scalars.ts";
+import {
+  baseUrl,
+  count,
+  duration,
+  name,
+  network,
+  optionalUrl,
+  port,
+  rates,
+  secret,
+  webUrl,
+} from "./scalars.ts";
 import { source } from "./source-schema.ts";
 
 export { parseDuration } from "./scalars.ts";
@@ -114,17 +125,33 @@ const route = z.strictObject({
 const token = (what: string) =>
   secret().describe(`${what}, as \${NAME}. Unset: actions are recorded, never sent.`);
 
+const rateLimit = (preset: string | string[], what: string) =>
+  rates
+    .prefault(preset)
+    .describe(
+      `How many ${what} are made at most, such as \`100/10s\`, or a list of such. More wait for their turn. Default ${[preset].flat().join(" and ")}.`,
+    );
+
 const destinations = z.strictObject({
-  hubspot: z.strictObject({ token: token("Token of a private app"), baseUrl }).optional(),
+  hubspot: z
+    .strictObject({
+      token: token("Token of a private app"),
+      baseUrl,
+      rateLimit: rateLimit("100/10s", "requests"),
+    })
+    .optional(),
   zendesk: z
     .strictObject({
       subdomain: z.string().describe("The `acme` of acme.zendesk.com."),
       email: z.string().describe("Address of the agent whom the API token belongs to."),
       token: token("API token"),
       baseUrl,
+      rateLimit: rateLimit("100/1m", "requests"),
     })
     .optional(),
-  linear: z.strictObject({ apiKey: token("API key"), baseUrl }).optional(),
+  linear: z
+    .strictObject({ apiKey: token("API key"), baseUrl, rateLimit: rateLimit("5000/1h", "requests") })
+    .optional(),
   github: z
     .strictObject({
       appId: z
@@ -135,14 +162,18 @@ const destinations = z.strictObject({
       privateKey: token("Private key of the GitHub App (PEM; `\\n` may stand for line ends)").optional(),
       token: token("Personal access token, instead of an App").optional(),
       baseUrl,
+      rateLimit: rateLimit(["80/1m", "500/1h"], "writes"),
     })
     .optional(),
-  stripe: z.strictObject({ apiKey: token("Restricted API key"), baseUrl }).optional(),
+  stripe: z
+    .strictObject({ apiKey: token("Restricted API key"), baseUrl, rateLimit: rateLimit("25/1s", "requests") })
+    .optional(),
   slack: z
     .strictObject({
       token: token("Bot token (xoxb-…)"),
       channel: z.string().min(1).describe("Channel to write to: `#name` or its id."),
       baseUrl,
+      rateLimit: rateLimit("1/1s", "messages"),
     })
     .optional(),
   email: z
@@ -151,6 +182,7 @@ const destinations = z.strictObject({
         .meta({ "x-url": true })
         .describe("smtp://host:port or smtps://user:password@host:port; a password only as ${NAME}."),
       from: z.string().min(1).describe("Sender: `Acme <hello@acme.example>`."),
+      rateLimit: rateLimit("60/1m", "mails"),
     })
     .optional(),
 });
@@ -219,6 +251,11 @@ export const Config = z.strictObject({
         .optional()
         .describe(
           "Of one agent. Default: three quarters, so that a stuck agent leaves hands for the others.",
+        ),
+      drainTimeout: duration
+        .prefault("30s")
+        .describe(
+          "How long a stop (SIGTERM) lets runs end; what does not is handed back and goes on elsewhere, or at the next start. Default 30s.",
         ),
     })
     .prefault({})

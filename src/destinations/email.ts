@@ -6,8 +6,7 @@
 import type SMTPConnection from "nodemailer/lib/smtp-connection";
 import { actionKinds } from "../domain/action-kinds.ts";
 import type { ActionExecutor, Call, Destination } from "../domain/ports.ts";
-import type { Clock } from "../resilience/clock.ts";
-import type { Refusal } from "./http.ts";
+import type { Deps, Refusal } from "./http.ts";
 import { createAttempt, filled } from "./http.ts";
 
 export interface EmailOptions {
@@ -17,16 +16,20 @@ export interface EmailOptions {
   readonly from?: string | undefined;
 }
 
-export function email(options: EmailOptions, deps: { clock: Clock }): Destination {
+export function email(options: EmailOptions, deps: Deps): Destination {
   return {
     name: "email",
     configured: filled(options.smtpUrl, options.from),
-    actions: { "email.send": send(options, deps.clock) },
+    actions: { "email.send": send(options, deps) },
   };
 }
 
-function send(options: EmailOptions, clock: Clock): ActionExecutor {
-  const attempt = createAttempt("email", clock, secretsOf(options.smtpUrl ?? ""), readRefusal);
+function send(options: EmailOptions, deps: Deps): ActionExecutor {
+  const attempt = createAttempt("email", deps, {
+    secrets: secretsOf(options.smtpUrl ?? ""),
+    read: readRefusal,
+    counted: "writes",
+  });
   return {
     repeat: "never",
     settleMs: 0,
@@ -41,7 +44,7 @@ function send(options: EmailOptions, clock: Clock): ActionExecutor {
         text,
         id,
         key,
-        date: clock.now(),
+        date: deps.clock.now(),
       });
       const connection = await open(options.smtpUrl ?? "");
       const release = closeOnAbort(connection, call);

@@ -6,7 +6,7 @@ import type { ActionRef } from "../domain/action.ts";
 import type { ActionExecutor, Call, Destination } from "../domain/ports.ts";
 import type { ChangedFile, GithubReads, PullRequest, Repository } from "../domain/readers.ts";
 import type { Clock } from "../resilience/clock.ts";
-import type { Attempt, Refusal } from "./http.ts";
+import type { Attempt, Deps, Refusal } from "./http.ts";
 import { boundFetch, createAttempt, filled, hiddenMarker, retryAfter, trimSlash } from "./http.ts";
 
 export interface GithubOptions {
@@ -24,18 +24,23 @@ interface Access {
 }
 type Enter = (call: Call, repository: Repository) => Promise<Access>;
 
-interface Deps {
+interface Own {
   readonly attempt: Attempt;
   readonly enter: Enter;
   readonly isOurs: IsOurs;
 }
 
-export function github(options: GithubOptions, deps: { clock: Clock }): Destination {
+export function github(options: GithubOptions, deps: Deps): Destination {
   const configured = filled(options.token) || filled(options.appId, options.privateKey);
   const secrets = [options.token ?? "", options.privateKey ?? ""];
-  const attempt = createAttempt("github", deps.clock, secrets, (error) => readRefusal(error, deps.clock));
+  const attempt = createAttempt("github", deps, {
+    secrets,
+    read: (error) => readRefusal(error, deps.clock),
+    // What makes content is limited much more tightly than what reads.
+    counted: "writes",
+  });
   const enter = createEnter(options, attempt);
-  const own: Deps = { attempt, enter, isOurs: createIsOurs(options, attempt) };
+  const own: Own = { attempt, enter, isOurs: createIsOurs(options, attempt) };
   return {
     name: "github",
     configured,
@@ -187,7 +192,7 @@ const refOf = (written: Written): ActionRef => ({
 });
 
 async function findOurs(
-  { isOurs }: Deps,
+  { isOurs }: Own,
   call: Call,
   access: Access,
   texts: readonly Written[],
@@ -200,7 +205,7 @@ async function findOurs(
   return null;
 }
 
-function review(deps: Deps): ActionExecutor {
+function review(deps: Own): ActionExecutor {
   const { attempt, enter } = deps;
   return {
     repeat: "lookup",
@@ -250,7 +255,7 @@ const inlineComment = ({ path, side, startLine, line, body }: InlineComment) => 
   ...(startLine !== null && startLine < line ? { start_line: startLine, start_side: side } : {}),
 });
 
-function comment(deps: Deps): ActionExecutor {
+function comment(deps: Own): ActionExecutor {
   const { attempt, enter } = deps;
   const find = async (
     call: Call,
@@ -294,7 +299,7 @@ function comment(deps: Deps): ActionExecutor {
   };
 }
 
-const labels = ({ attempt, enter }: Deps): ActionExecutor => ({
+const labels = ({ attempt, enter }: Own): ActionExecutor => ({
   repeat: "natural",
   settleMs: 1_000,
   async execute(input, _key, call) {
@@ -332,7 +337,7 @@ const File = z.object({
   patch: z.string().nullish(),
 });
 
-const reads = ({ attempt, enter }: Deps, call: Call): GithubReads => ({
+const reads = ({ attempt, enter }: Own, call: Call): GithubReads => ({
   async pullRequest(repository, number) {
     const { owner, repo } = repository;
     const { octokit, headers } = await enter(call, repository);

@@ -6,9 +6,10 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { ZodError } from "zod";
 import type { FaultKind } from "../domain/errors.ts";
-import { ServiceError } from "../domain/errors.ts";
+import { ServiceClosed, ServiceError } from "../domain/errors.ts";
 import type { Call } from "../domain/ports.ts";
 import type { Clock } from "../resilience/clock.ts";
+import type { Turns } from "../resilience/turns.ts";
 import { redactText } from "../observability/redact.ts";
 
 /** What a vendor answered instead of what was asked for. */
@@ -30,34 +31,63 @@ export type ReadRefusal = (error: unknown) => Refusal | null;
 /** read: nothing can have happened, however it fails. write: an unclear failure may have had its effect. */
 export type Intent = "read" | "write";
 
-export type Attempt = <T>(call: Call, intent: Intent, fn: () => Promise<T>) => Promise<T>;
+/** `requests`: how many `fn` makes, for the vendor's rate; one, where it is left out. */
+export type Attempt = <T>(call: Call, intent: Intent, fn: () => Promise<T>, requests?: number) => Promise<T>;
+
+/** What every destination is given. */
+export interface Deps {
+  readonly clock: Clock;
+  readonly turns: Pick<Turns, "take" | "stayAway">;
+}
+
+interface Wire {
+  /** Values that no message may show. */
+  readonly secrets: string[];
+  readonly read: ReadRefusal;
+  /** What the vendor's rate is a rate of. */
+  readonly counted: "all" | "writes";
+}
 
 const currentSignal = new AsyncLocalStorage<AbortSignal>();
 
 /**
- * Makes the function that every request of one vendor goes through. It rejects as soon as the signal aborts, whatever
- * the SDK underneath does; `boundFetch` and the agents of `hubspot.ts` tear the connection down at the same moment.
+ * Makes the function that every request of one vendor goes through. It waits for the request's turn at the vendor's
+ * rate (ServiceClosed, when that takes too long), and rejects as soon as the signal aborts, whatever the SDK underneath
+ * does; `boundFetch` and the agents of `hubspot.ts` tear the connection down at the same moment.
  */
-export function createAttempt(service: string, clock: Clock, secrets: string[], read: ReadRefusal): Attempt {
-  const conceal = concealing(secrets);
-  return async (call, intent, fn) => {
-    if (call.signal.aborted) throw timedOut(service, call.signal, "none");
+export function createAttempt(service: string, { clock, turns }: Deps, wire: Wire): Attempt {
+  const conceal = concealing(wire.secrets);
+  const turn = async (call: Call, intent: Intent, requests: number): Promise<void> => {
+    if (wire.counted === "writes" && intent === "read") return;
+    await turns.take(service, requests, call.signal);
+  };
+  return async (call, intent, fn, requests = 1) => {
+    try {
+      call.signal.throwIfAborted();
+      await turn(call, intent, requests);
+    } catch (error) {
+      throw call.signal.aborted ? timedOut(service, call.signal, "none") : error;
+    }
     const aborted = rejectOnAbort(call.signal);
     try {
       return await Promise.race([currentSignal.run(call.signal, fn), aborted.promise]);
     } catch (error) {
-      if (error instanceof ServiceError) throw error;
+      if (error instanceof ServiceError || error instanceof ServiceClosed) throw error;
       if (call.signal.aborted) throw timedOut(service, call.signal, intent === "read" ? "none" : "unknown");
       if (error instanceof ZodError) throw unreadable(service, intent, error);
-      const refusal = read(error);
-      throw refusal
-        ? refused(service, intent, refusal, clock, conceal)
-        : transportFault(service, intent, error, conceal);
+      const refusal = wire.read(error);
+      if (!refusal) throw transportFault(service, intent, error, conceal);
+      const fault = refused(service, intent, refusal, clock, conceal);
+      if (fault.kind === "rate-limited") await turns.stayAway(service, fault.retryAfterMs ?? limitedMs);
+      throw fault;
     } finally {
       aborted.release();
     }
   };
 }
+
+/** How long a vendor that limits us without saying for how long is left alone. */
+const limitedMs = 10_000;
 
 /** `fetch` that also obeys the signal of the attempt it is called in: for SDKs that take a fetch but no signal. */
 export const boundFetch: typeof fetch = (input, init) => {

@@ -11,9 +11,8 @@ import type { ActionRef } from "../domain/action.ts";
 import { ServiceError } from "../domain/errors.ts";
 import type { ActionExecutor, Call, Destination } from "../domain/ports.ts";
 import type { HubspotReads } from "../domain/readers.ts";
-import type { Clock } from "../resilience/clock.ts";
 import { redactText } from "../observability/redact.ts";
-import type { Intent, Refusal } from "./http.ts";
+import type { Deps, Intent, Refusal } from "./http.ts";
 import { attemptSignal, createAttempt, filled, trimSlash } from "./http.ts";
 
 export interface HubspotOptions {
@@ -39,9 +38,9 @@ type Request = <T>(
   fn: (crm: Client["crm"], options: CallOptions) => Promise<T>,
 ) => Promise<T>;
 
-export function hubspot(options: HubspotOptions, deps: { clock: Clock }): Destination {
+export function hubspot(options: HubspotOptions, deps: Deps): Destination {
   const configured = filled(options.token);
-  const request = createRequest(options, deps.clock);
+  const request = createRequest(options, deps);
   return {
     name: "hubspot",
     configured,
@@ -54,9 +53,13 @@ export function hubspot(options: HubspotOptions, deps: { clock: Clock }): Destin
   };
 }
 
-function createRequest(options: HubspotOptions, clock: Clock): Request {
+function createRequest(options: HubspotOptions, deps: Deps): Request {
   const basePath = trimSlash(options.baseUrl || "https://api.hubapi.com");
-  const attempt = createAttempt("hubspot", clock, [options.token ?? ""], readRefusal);
+  const attempt = createAttempt("hubspot", deps, {
+    secrets: [options.token ?? ""],
+    read: readRefusal,
+    counted: "all",
+  });
   let client: Promise<Client> | null = null;
   // Retries are a setting of the whole process in this SDK, so none are ever asked for.
   const sdk = () =>

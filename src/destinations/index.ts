@@ -1,11 +1,11 @@
 /** Every destination, by hand: one import and one entry each. */
 import type { DestinationName } from "../domain/action-kinds.ts";
 import type { Destination } from "../domain/ports.ts";
-import type { Clock } from "../resilience/clock.ts";
 import type { EmailOptions } from "./email.ts";
 import { email } from "./email.ts";
 import type { GithubOptions } from "./github.ts";
 import { github } from "./github.ts";
+import type { Deps } from "./http.ts";
 import type { HubspotOptions } from "./hubspot.ts";
 import { hubspot } from "./hubspot.ts";
 import type { LinearOptions } from "./linear.ts";
@@ -30,7 +30,7 @@ export interface DestinationOptions {
 
 export const createDestinations = (
   options: DestinationOptions,
-  deps: { clock: Clock },
+  deps: Deps,
 ): Record<DestinationName, Destination> => ({
   hubspot: hubspot(options.hubspot ?? {}, deps),
   zendesk: zendesk(options.zendesk ?? {}, deps),

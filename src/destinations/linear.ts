@@ -7,7 +7,7 @@ import { sha256 } from "../domain/json.ts";
 import type { ActionExecutor, Call, Destination } from "../domain/ports.ts";
 import type { LinearIssue, LinearReads } from "../domain/readers.ts";
 import type { Clock } from "../resilience/clock.ts";
-import type { Intent, Refusal } from "./http.ts";
+import type { Deps, Intent, Refusal } from "./http.ts";
 import {
   UnexpectedAnswer,
   createAttempt,
@@ -94,9 +94,9 @@ type Send = <T>(
   shape: z.ZodType<T>,
 ) => Promise<T>;
 
-export function linear(options: LinearOptions, deps: { clock: Clock }): Destination {
+export function linear(options: LinearOptions, deps: Deps): Destination {
   const configured = filled(options.apiKey);
-  const send = createSend(options, deps.clock);
+  const send = createSend(options, deps);
   return {
     name: "linear",
     configured,
@@ -109,12 +109,16 @@ export function linear(options: LinearOptions, deps: { clock: Clock }): Destinat
   };
 }
 
-function createSend(options: LinearOptions, clock: Clock): Send {
+function createSend(options: LinearOptions, deps: Deps): Send {
   const base = trimSlash(options.baseUrl || "https://api.linear.app");
   const url = base.endsWith("/graphql") ? base : `${base}/graphql`;
   const apiKey = options.apiKey ?? "";
   const authorization = apiKey.startsWith("lin_oauth_") ? `Bearer ${apiKey}` : apiKey;
-  const attempt = createAttempt("linear", clock, [apiKey], (error) => readRefusal(error, clock));
+  const attempt = createAttempt("linear", deps, {
+    secrets: [apiKey],
+    read: (error) => readRefusal(error, deps.clock),
+    counted: "all",
+  });
   return (call, intent, query, variables, shape) =>
     attempt(call, intent, async () => {
       const body = await requestJson(url, {

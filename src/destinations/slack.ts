@@ -5,7 +5,7 @@ import type { ActionRef } from "../domain/action.ts";
 import type { FaultKind } from "../domain/errors.ts";
 import type { ActionExecutor, Call, Destination } from "../domain/ports.ts";
 import type { Clock } from "../resilience/clock.ts";
-import type { Intent } from "./http.ts";
+import type { Deps, Intent, ReadRefusal } from "./http.ts";
 import { createAttempt, filled, readUnexpected, requestJson, trimSlash } from "./http.ts";
 
 export interface SlackOptions {
@@ -55,8 +55,8 @@ type Send = <T>(
   fields: Record<string, unknown>,
 ) => Promise<T>;
 
-export function slack(options: SlackOptions, deps: { clock: Clock }): Destination {
-  const send = createSend(options, deps.clock);
+export function slack(options: SlackOptions, deps: Deps): Destination {
+  const send = createSend(options, deps);
   const channel = options.channel ?? "";
   const channelId = createChannelId(send, channel);
   const message: ActionExecutor = {
@@ -84,11 +84,11 @@ export function slack(options: SlackOptions, deps: { clock: Clock }): Destinatio
   };
 }
 
-function createSend(options: SlackOptions, clock: Clock): Send {
+function createSend(options: SlackOptions, deps: Deps): Send {
   const base = trimSlash(options.baseUrl || "https://slack.com/api");
   const token = options.token ?? "";
   const unexpected = readUnexpected((body) => Answer.safeParse(body).data?.error ?? "");
-  const attempt = createAttempt("slack", clock, [token], (error) =>
+  const read: ReadRefusal = (error) =>
     error instanceof Refused
       ? {
           status: 200,
@@ -98,8 +98,9 @@ function createSend(options: SlackOptions, clock: Clock): Send {
             .join(", "),
           header: () => null,
         }
-      : unexpected(error),
-  );
+      : unexpected(error);
+  // One message a second and channel; all of ours go to one channel. The history has a limit of its own.
+  const attempt = createAttempt("slack", deps, { secrets: [token], read, counted: "writes" });
   return (call, intent, method, shape, fields) =>
     attempt(call, intent, async () => {
       const headers = { authorization: `Bearer ${token}` };

@@ -9,8 +9,7 @@ import type { ActionRef } from "../domain/action.ts";
 import { sha256 } from "../domain/json.ts";
 import type { ActionExecutor, Call, Destination } from "../domain/ports.ts";
 import type { StripeHistory, StripeReads, StripeSubscription } from "../domain/readers.ts";
-import type { Clock } from "../resilience/clock.ts";
-import type { Attempt, Refusal } from "./http.ts";
+import type { Attempt, Deps, Refusal } from "./http.ts";
 import { boundFetch, createAttempt, filled, orExisting, trimSlash } from "./http.ts";
 
 export interface StripeOptions {
@@ -21,9 +20,13 @@ export interface StripeOptions {
 
 type Client = () => Promise<Stripe>;
 
-export function stripe(options: StripeOptions, deps: { clock: Clock }): Destination {
+export function stripe(options: StripeOptions, deps: Deps): Destination {
   const configured = filled(options.apiKey);
-  const attempt = createAttempt("stripe", deps.clock, [options.apiKey ?? ""], readRefusal);
+  const attempt = createAttempt("stripe", deps, {
+    secrets: [options.apiKey ?? ""],
+    read: readRefusal,
+    counted: "all",
+  });
   const client = createClient(options);
   return {
     name: "stripe",
@@ -244,15 +247,20 @@ const reads = (attempt: Attempt, client: Client, call: Call): StripeReads => ({
       return toSubscription(await subscriptions.retrieve(id, { expand: ["items.data.price.product"] }));
     }),
   history: (customer) =>
-    attempt(call, "read", async () => {
-      const api = await client();
-      const [who, invoices, charges] = await Promise.all([
-        api.customers.retrieve(customer),
-        api.invoices.list({ customer, limit: 100 }),
-        api.charges.list({ customer, limit: 100 }),
-      ]);
-      return toHistory(who, invoices.data, charges.data);
-    }),
+    attempt(
+      call,
+      "read",
+      async () => {
+        const api = await client();
+        const [who, invoices, charges] = await Promise.all([
+          api.customers.retrieve(customer),
+          api.invoices.list({ customer, limit: 100 }),
+          api.charges.list({ customer, limit: 100 }),
+        ]);
+        return toHistory(who, invoices.data, charges.data);
+      },
+      3,
+    ),
 });
 
 function toSubscription(found: Stripe.Subscription): StripeSubscription {

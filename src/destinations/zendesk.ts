@@ -4,8 +4,7 @@ import { actionKinds } from "../domain/action-kinds.ts";
 import type { ActionRef } from "../domain/action.ts";
 import type { ActionExecutor, Call, Destination } from "../domain/ports.ts";
 import type { ZendeskReads, ZendeskTicket } from "../domain/readers.ts";
-import type { Clock } from "../resilience/clock.ts";
-import type { JsonRequest } from "./http.ts";
+import type { Deps, JsonRequest } from "./http.ts";
 import { createAttempt, filled, readUnexpected, requestJson, trimSlash } from "./http.ts";
 
 export interface ZendeskOptions {
@@ -51,10 +50,10 @@ const ErrorBody = z.object({
 
 type Send = <T>(call: Call, path: string, shape: z.ZodType<T>, request?: Partial<JsonRequest>) => Promise<T>;
 
-export function zendesk(options: ZendeskOptions, deps: { clock: Clock }): Destination {
+export function zendesk(options: ZendeskOptions, deps: Deps): Destination {
   const configured = filled(options.email, options.token) && filled(options.baseUrl || options.subdomain);
   const base = trimSlash(options.baseUrl || `https://${options.subdomain ?? ""}.zendesk.com`);
-  const send = createSend(options, base, deps.clock);
+  const send = createSend(options, base, deps);
   return {
     name: "zendesk",
     configured,
@@ -63,18 +62,17 @@ export function zendesk(options: ZendeskOptions, deps: { clock: Clock }): Destin
   };
 }
 
-function createSend(options: ZendeskOptions, base: string, clock: Clock): Send {
+function createSend(options: ZendeskOptions, base: string, deps: Deps): Send {
   const credentials = Buffer.from(`${options.email ?? ""}/token:${options.token ?? ""}`).toString("base64");
-  const attempt = createAttempt(
-    "zendesk",
-    clock,
-    [options.token ?? "", credentials],
-    readUnexpected((body) => {
+  const attempt = createAttempt("zendesk", deps, {
+    secrets: [options.token ?? "", credentials],
+    read: readUnexpected((body) => {
       const { data } = ErrorBody.safeParse(body);
       const title = typeof data?.error === "object" ? data.error.title : data?.error;
       return [title, data?.description].filter((part) => part !== undefined).join(": ");
     }),
-  );
+    counted: "all",
+  });
   return (call, path, shape, request = {}) =>
     attempt(call, request.method === undefined ? "read" : "write", async () => {
       const headers = { authorization: `Basic ${credentials}`, ...request.headers };

@@ -125,6 +125,9 @@ export const destinationNames = [
 ] as const;
 export type DestinationName = (typeof destinationNames)[number];
 
+export const isDestination = (name: string): name is DestinationName =>
+  (destinationNames as readonly string[]).includes(name);
+
 /** `github.review` → `github`: a kind belongs to the destination that it names. */
 export const destinationOf = (kind: ActionKind): DestinationName =>
   destinationNames.find((name) => kind.startsWith(`${name}.`)) ?? "slack";

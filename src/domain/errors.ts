@@ -64,17 +64,23 @@ export class ServiceError extends Error {
   }
 }
 
-/** The call was not made: the service's breaker is open, or the destination is paused. Nothing was spent. */
+/**
+ * The call was not made: the service's breaker is open, it is paused, or it is not our turn yet. Nothing was spent.
+ * `by` says whose doing it is: a wait for the service has a maximum age, one that is ours (a person's pause, our own
+ * rate limit) has none.
+ */
 export class ServiceClosed extends Error {
   override readonly name = "ServiceClosed";
   readonly service: string;
   /** When it is worth trying again, in milliseconds since the epoch. */
   readonly until: number;
+  readonly by: "service" | "ours";
 
-  constructor(service: string, until: number, reason: string) {
+  constructor(service: string, until: number, reason: string, by: ServiceClosed["by"] = "service") {
     super(`${service}: ${reason}`);
     this.service = service;
     this.until = until;
+    this.by = by;
   }
 }
 

@@ -4,6 +4,7 @@ import type { ActionKind, DestinationName } from "./action-kinds.ts";
 import type { Action, ActionRef, ActionStatus } from "./action.ts";
 import type { AttemptPlace } from "./attempt.ts";
 import type { AuditEntry } from "./audit.ts";
+import type { ServiceClosed } from "./errors.ts";
 import type { Delivery, SignedRequest, StoredEvent } from "./event.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { DecidedBy, Mode, Run } from "./run.ts";
@@ -90,12 +91,13 @@ export type Verdict =
       readonly reason: string;
       readonly service: string | null;
     }
-  /** Counts none; `giveBack` attempts of the current streak are returned. */
+  /** Counts none; `giveBack` attempts of the current streak are returned. A wait that is ours does not age the run. */
   | {
       readonly kind: "parkUntil";
       readonly until: number;
       readonly reason: string;
       readonly service: string;
+      readonly by: ServiceClosed["by"];
       readonly giveBack: number;
     }
   | { readonly kind: "awaitReview"; readonly reason: string };
@@ -152,6 +154,11 @@ export interface Journal {
   claim(run: string, owner: string, leaseMs: number): Promise<Claim | null>;
   /** Throws LeaseLost. */
   extendLease(claim: ClaimKey, leaseMs: number): Promise<void>;
+  /**
+   * Puts a run down that was not finished: queued again, due now, its concurrency key kept, no attempt and no crash
+   * counted. Throws LeaseLost.
+   */
+  handBack(claim: ClaimKey): Promise<void>;
   /** Frees the runs of a process that is gone (embedded profile, at start). Returns how many. */
   releaseOrphans(): Promise<number>;
 
@@ -200,14 +207,15 @@ export interface Journal {
   close(): Promise<void>;
 }
 
-/** Small durable values with a version: breakers, cursors, budgets, pauses. */
+/** Small durable values with a version: breakers, cursors, budgets, pauses, rates. */
 export interface State {
   get(scope: StateScope, key: string): Promise<{ value: Json; version: number } | null>;
   list(scope: StateScope): Promise<{ key: string; value: Json; version: number }[]>;
   /** Compare and set; `expected` 0 means it must not exist. False when someone else was faster. */
   put(scope: StateScope, key: string, value: Json, expected: number): Promise<boolean>;
 }
-export type StateScope = "breaker" | "cursor" | "watch" | "budget" | "pause" | "replay" | "duty" | "meta";
+export type StateScope =
+  "breaker" | "cursor" | "watch" | "budget" | "pause" | "rate" | "replay" | "duty" | "meta";
 
 // ── Inbox: the door that every event comes through ───────────────────────────────────────────────────────────────
 
@@ -341,9 +349,10 @@ export interface Decider {
 export interface ServiceGuard {
   /**
    * Calls `fn` unless the service is closed. Throws ServiceClosed without calling, or what `fn` throws.
-   * Counts unavailable and timeout for the breaker; unauthorized pauses a destination.
+   * Counts unavailable and timeout for the breaker; unauthorized pauses a destination. What fails once `signal` is
+   * aborted was cut short by ourselves, and counts for nothing.
    */
-  call<T>(service: string, fn: () => Promise<T>): Promise<T>;
-  /** Null when calls may be made; else until when not, and why. */
-  closed(service: string): Promise<{ until: number; reason: string } | null>;
+  call<T>(service: string, fn: () => Promise<T>, signal?: AbortSignal): Promise<T>;
+  /** Null when calls may be made; else until when not, and why. `all` and `agent:NAME` can be paused like a service. */
+  closed(service: string): Promise<{ until: number; reason: string; by: ServiceClosed["by"] } | null>;
 }

@@ -39,8 +39,8 @@ export function* nextDue(): Sql<number | null> {
   return row ? integerOrNull(row, "at") : null;
 }
 
-/** Who is told that so many are parked puts itself behind all of them: how many more there are changes nothing. */
-const countedParked = 1_000;
+/** Who is told that so many are parked comes as late as anyone may: how many more there are changes nothing. */
+const countedParked = 10_000;
 
 export function* parkedFor(service: string): Sql<number> {
   const row = yield* sql.get(

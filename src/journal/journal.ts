@@ -8,7 +8,7 @@ import { accept, exclusiveKeys, keepMalformed } from "./events.ts";
 import { createReads } from "./reads.ts";
 import { receiptOf } from "./receipts.ts";
 import { eraseContent } from "./retention.ts";
-import { cancel, claim, extendLease, releaseOrphans, replay, settle } from "./runs.ts";
+import { cancel, claim, extendLease, handBack, releaseOrphans, replay, settle } from "./runs.ts";
 import type { Database } from "./sql.ts";
 import { getState, listState, putState } from "./state.ts";
 import { recordDecision, recordStep, stepsOf } from "./steps.ts";
@@ -40,6 +40,7 @@ const journalOn = (db: Database): Journal => ({
   nextDue: () => db.read(nextDue),
   claim: (run, owner, leaseMs) => db.write((tx) => claim(tx, run, owner, leaseMs)),
   extendLease: (key, leaseMs) => db.write((tx) => extendLease(tx, key, leaseMs)),
+  handBack: (key) => db.write((tx) => handBack(tx, key)),
   releaseOrphans: async () => (db.shared ? 0 : db.write(releaseOrphans)),
 
   steps: (run) => db.read((scope) => stepsOf(scope, run)),

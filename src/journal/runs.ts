@@ -178,6 +178,11 @@ export function* extendLease(tx: Transaction, key: ClaimKey, leaseMs: number): S
   yield* sql.run("UPDATE runs SET due_at = ? WHERE id = ?", tx.now + leaseMs, key.run);
 }
 
+export function* handBack(tx: Transaction, key: ClaimKey): Sql<void> {
+  yield* assertClaimed(key);
+  yield* move(tx, key.run, "queued", "due_at = ?, lease_owner = NULL", tx.now);
+}
+
 /** The process that held them is gone: their leases end now. */
 export function* releaseOrphans(tx: Transaction): Sql<number> {
   return yield* sql.run("UPDATE runs SET due_at = ? WHERE status = 'running'", tx.now);
@@ -236,9 +241,11 @@ function* putDown(tx: Transaction, key: ClaimKey, verdict: Verdict): Sql<void> {
       });
       yield* sql.run(
         `UPDATE runs SET attempts = CASE WHEN attempts > ? THEN attempts - ? ELSE 0 END,
-           parked_since = coalesce(parked_since, ?), streak_count = 0, streak_service = NULL WHERE id = ?`,
+           parked_since = CASE WHEN ? = 1 THEN NULL ELSE coalesce(parked_since, ?) END,
+           streak_count = 0, streak_service = NULL WHERE id = ?`,
         verdict.giveBack,
         verdict.giveBack,
+        verdict.by === "ours" ? 1 : 0,
         tx.now,
         key.run,
       );

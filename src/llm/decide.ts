@@ -141,15 +141,18 @@ async function askOnce(
       if (waitMs > 0) await sleep(parts.clock, waitMs, signal);
       const answer = await untilAborted(
         signal,
-        parts.guard.call(modelService(model), () =>
-          model.complete({
-            system: filled.system,
-            messages: repair === null ? filled.messages : [...filled.messages, ...repairTurns(repair)],
-            schemaName: `${request.agent}_${request.name}`,
-            schema: request.schema,
-            maxOutputTokens: prompt.maxOutputTokens,
-            signal,
-          }),
+        parts.guard.call(
+          modelService(model),
+          () =>
+            model.complete({
+              system: filled.system,
+              messages: repair === null ? filled.messages : [...filled.messages, ...repairTurns(repair)],
+              schemaName: `${request.agent}_${request.name}`,
+              schema: request.schema,
+              maxOutputTokens: prompt.maxOutputTokens,
+              signal,
+            }),
+          signal,
         ),
       );
       count(parts.metrics, answer.usage);

@@ -11,6 +11,8 @@ export interface Metrics {
   readonly actions: Counter<"kind" | "outcome">;
   /** 0 closed, 1 half-open, 2 open. */
   readonly breakerState: Gauge<"service">;
+  /** closed, half-open, open; paused and resumed, by a refusal or a person. */
+  readonly breakerChanges: Counter<"service" | "state">;
   readonly modelTokens: Counter<"model" | "direction">;
   readonly modelCostUsd: Counter<"model">;
   readonly deadLetters: Gauge;
@@ -76,6 +78,12 @@ export function createMetrics(): Metrics {
       name: "signalbox_breaker_state",
       help: "0 closed, 1 half-open, 2 open.",
       labelNames: ["service"],
+      registers,
+    }),
+    breakerChanges: new Counter({
+      name: "signalbox_breaker_changes_total",
+      help: "Changes of a service's breaker, and pauses, by what it became.",
+      labelNames: ["service", "state"],
       registers,
     }),
     modelTokens: new Counter({

@@ -3,7 +3,7 @@
  *
  * breaker  the service fails (5xx, time-outs): the state machine of breaker.ts, kept in the journal.
  * pause    our credentials are refused (401, 402, 403), or a person paused it. A pause after a refusal is tried again
- *          after a while, longer each time; a person's pause lasts until it is taken back.
+ *          after a while, longer each time; a person's pause lasts until it is taken back, whatever else happens.
  */
 import { ServiceClosed, ServiceError } from "../domain/errors.ts";
 import type { Json } from "../domain/json.ts";
@@ -34,21 +34,31 @@ export interface GuardParts {
   readonly clock: Clock;
   readonly settings: () => BreakerSettings;
   /** Told of every change of a breaker's state, and of every pause: for metrics, log and alerts. */
-  readonly onChange: (change: {
-    service: string;
-    state: Breaker["state"] | "paused";
-    reason: string | null;
-  }) => void;
+  readonly onChange: (change: GuardChange) => void;
+}
+
+export interface GuardChange {
+  readonly service: string;
+  readonly state: Breaker["state"] | "paused" | "resumed";
+  readonly reason: string | null;
+  /** Who paused it. */
+  readonly by?: Pause["by"];
 }
 
 export interface Guard extends ServiceGuard {
   list(): Promise<BreakerView[]>;
+  /** By a person. Pausing it again replaces the reason. */
+  pause(service: string, reason: string): Promise<void>;
+  /** Ends a pause, a person's or one after a refusal. False when there was none. */
+  resume(service: string): Promise<boolean>;
 }
+
+type Closed = NonNullable<Awaited<ReturnType<ServiceGuard["closed"]>>>;
 
 const refusalPauseMs = 300_000;
 const longestRefusalPauseMs = 3_600_000;
-/** A person's pause has no end of its own; those who wait look again after this. */
-const personPauseRecheckMs = 60_000;
+/** A person's pause has no end of its own. Resuming wakes those who wait; this is for one that was cut short. */
+const personPauseRecheckMs = 900_000;
 
 export function createGuard({ state, clock, settings, onChange }: GuardParts): Guard {
   /** Applies a pure change to the stored breaker until no one else was faster. Returns what it was before. */
@@ -70,25 +80,32 @@ export function createGuard({ state, clock, settings, onChange }: GuardParts): G
     return (stored?.value ?? null) as Pause | null;
   }
 
-  async function setPause(service: string, next: (before: Pause | null) => Pause | null): Promise<void> {
+  /** Returns what it was before. */
+  async function setPause(
+    service: string,
+    next: (before: Pause | null) => Pause | null,
+  ): Promise<Pause | null> {
     for (;;) {
       const stored = await state.get("pause", service);
-      const value = next((stored?.value ?? null) as Pause | null);
-      if (await state.put("pause", service, value as Json, stored?.version ?? 0)) return;
+      const before = (stored?.value ?? null) as Pause | null;
+      const value = next(before);
+      if (value === before) return before;
+      if (await state.put("pause", service, value as Json, stored?.version ?? 0)) return before;
     }
   }
 
-  async function paused(service: string): Promise<{ until: number; reason: string } | null> {
+  async function paused(service: string): Promise<Closed | null> {
     const pause = await pauseOf(service);
     if (!pause) return null;
     const until = pause.until ?? clock.now() + personPauseRecheckMs;
-    return until > clock.now() ? { until, reason: pause.reason } : null;
+    if (until <= clock.now()) return null;
+    return { until, reason: pause.reason, by: pause.by === "person" ? "ours" : "service" };
   }
 
   /** Becomes the probe when the open time is over; throws ServiceClosed when there is no way. */
   async function enter(service: string): Promise<"call" | "probe"> {
     const pause = await paused(service);
-    if (pause) throw new ServiceClosed(service, pause.until, pause.reason);
+    if (pause) throw new ServiceClosed(service, pause.until, pause.reason, pause.by);
     let closedUntil: number | null = null;
     let probe = false;
     const before = await change(service, (breaker) => {
@@ -116,8 +133,9 @@ export function createGuard({ state, clock, settings, onChange }: GuardParts): G
   }
 
   async function refused(service: string, error: ServiceError): Promise<void> {
-    await setPause(service, (before) => {
-      const times = (before?.by === "refusal" ? before.times : 0) + 1;
+    const before = await setPause(service, (pause) => {
+      if (pause?.by === "person") return pause;
+      const times = (pause?.times ?? 0) + 1;
       const lasts = Math.min(refusalPauseMs * 2 ** (times - 1), longestRefusalPauseMs);
       return {
         by: "refusal",
@@ -126,11 +144,11 @@ export function createGuard({ state, clock, settings, onChange }: GuardParts): G
         until: clock.now() + lasts,
       };
     });
-    onChange({ service, state: "paused", reason: error.message });
+    if (before?.by !== "person") onChange({ service, state: "paused", reason: error.message, by: "refusal" });
   }
 
   return {
-    async call(service, fn) {
+    async call(service, fn, signal) {
       const as = await enter(service);
       try {
         const value = await fn();
@@ -140,7 +158,9 @@ export function createGuard({ state, clock, settings, onChange }: GuardParts): G
         return value;
       } catch (error) {
         const failed =
-          error instanceof ServiceError && (error.kind === "unavailable" || error.kind === "timeout");
+          signal?.aborted !== true &&
+          error instanceof ServiceError &&
+          (error.kind === "unavailable" || error.kind === "timeout");
         await leave(
           service,
           as,
@@ -160,7 +180,22 @@ export function createGuard({ state, clock, settings, onChange }: GuardParts): G
       const admission = admit(breaker, clock.now(), settings());
       return admission.allowed
         ? null
-        : { until: admission.until, reason: `its breaker is open: ${breaker.reason ?? ""}` };
+        : {
+            until: admission.until,
+            reason: `its breaker is open: ${breaker.reason ?? ""}`,
+            by: "service",
+          };
+    },
+
+    async pause(service, reason) {
+      await setPause(service, () => ({ by: "person", reason, times: 0, until: null }));
+      onChange({ service, state: "paused", reason, by: "person" });
+    },
+
+    async resume(service) {
+      const before = await setPause(service, () => null);
+      if (before) onChange({ service, state: "resumed", reason: null });
+      return before !== null;
     },
 
     async list() {

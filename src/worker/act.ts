@@ -27,14 +27,16 @@ import { redactText } from "../observability/redact.ts";
 import { deadline, sleep } from "../resilience/clock.ts";
 import type { Clock } from "../resilience/clock.ts";
 import { failPoint } from "../resilience/fail-points.ts";
+import type { Turns } from "../resilience/turns.ts";
 
-/** Longest single request; the lease is longer by far, and is extended before each. */
+/** Longest single request. It ends sooner when the lease can't be extended: then the signal of the job aborts. */
 const requestMs = 30_000;
 
 export interface ActParts {
   readonly journal: Journal;
   readonly destinations: Readonly<Record<DestinationName, Destination>>;
   readonly guard: ServiceGuard;
+  readonly turns: Pick<Turns, "full" | "after">;
   readonly clock: Clock;
   readonly metrics: Metrics;
 }
@@ -42,7 +44,7 @@ export interface ActParts {
 export interface ActJob {
   readonly claim: ClaimKey;
   readonly mode: Mode;
-  readonly leaseMs: number;
+  /** Aborts with the lease, and at a shutdown. */
   readonly signal: AbortSignal;
   /** Told of each action that is begun. */
   readonly onAction: (name: string) => void;
@@ -175,10 +177,8 @@ async function request(
   executor: ActionExecutor,
   input: JsonObject,
 ): Promise<void> {
-  const service = destinationOf(action.kind);
-  const closed = await parts.guard.closed(service);
-  if (closed) throw new ServiceClosed(service, closed.until, closed.reason);
-  await parts.journal.extendLease(job.claim, job.leaseMs);
+  await assertOpen(parts, action);
+  job.signal.throwIfAborted();
   failPoint("action.planned");
   const begun = await parts.journal.beginAction(job.claim, action.id);
   if (!begun.go && !(await takenOver(parts, job, action, executor, input, begun))) return;
@@ -192,6 +192,17 @@ async function request(
   } catch (error) {
     await failed(parts, job, action, executor, input, error);
   }
+}
+
+/** Looked at before the intent is written, so that a run that has to wait costs no more writes than its parking. */
+async function assertOpen({ guard, turns }: ActParts, action: Action): Promise<void> {
+  const service = destinationOf(action.kind);
+  for (const name of ["all", `agent:${action.agent}`, service]) {
+    const closed = await guard.closed(name);
+    if (closed) throw new ServiceClosed(name, closed.until, closed.reason, closed.by);
+  }
+  const full = await turns.full(service);
+  if (full) throw full;
 }
 
 /**
@@ -254,14 +265,15 @@ async function guarded<T>(
   action: Action,
   call: (signal: AbortSignal) => Promise<T> | undefined,
 ): Promise<T | undefined> {
-  return parts.guard.call(destinationOf(action.kind), async () => {
+  const timed = async () => {
     const limit = deadline(parts.clock, requestMs, job.signal);
     try {
       return await call(limit.signal);
     } finally {
       limit.done();
     }
-  });
+  };
+  return parts.guard.call(destinationOf(action.kind), timed, job.signal);
 }
 
 async function end(parts: ActParts, job: ActJob, action: Action, outcome: ActionOutcome): Promise<void> {

@@ -71,7 +71,7 @@ async function readPart(
   const cursor = await state.get("cursor", name);
   const from = typeof cursor?.value === "string" ? cursor.value : null;
   failPoint("expansion.begin");
-  const part = await guard.call(`source:${name}`, async () => source?.expand?.(from, signal, again));
+  const part = await guard.call(`source:${name}`, async () => source?.expand?.(from, signal, again), signal);
   if (!part) throw new EventFault(`source ${name} is not configured any more, or has no change feed`);
   const expected = cursor?.version ?? 0;
   failPoint("expansion.read");

@@ -120,6 +120,8 @@ export async function createKit(
           signal: limit.signal,
         });
         failPoint("decision.made");
+        // That we were stopped is no reason for the rules to decide: the next worker asks the model.
+        if (made.decidedBy === "rules") signal.throwIfAborted();
         const step = stepRecord(name, request.schemaVersion, startedAt, made as unknown as Json, usage);
         await journal.recordDecision(key, step, made.decidedBy, made.why);
         failPoint("decision.recorded");
@@ -155,18 +157,22 @@ function guardedReaders({ destinations, guard, clock }: KitParts, signal: AbortS
         get: (_target, method) =>
           typeof method === "string" && method !== "then"
             ? (...args: unknown[]) =>
-                guard.call(name, async () => {
-                  const limit = deadline(clock, readMs, signal);
-                  try {
-                    const reader = reads.call(destination, { signal: limit.signal }) as unknown as Record<
-                      string,
-                      (...args: unknown[]) => Promise<unknown>
-                    >;
-                    return await reader[method]?.(...args);
-                  } finally {
-                    limit.done();
-                  }
-                })
+                guard.call(
+                  name,
+                  async () => {
+                    const limit = deadline(clock, readMs, signal);
+                    try {
+                      const reader = reads.call(destination, { signal: limit.signal }) as unknown as Record<
+                        string,
+                        (...args: unknown[]) => Promise<unknown>
+                      >;
+                      return await reader[method]?.(...args);
+                    } finally {
+                      limit.done();
+                    }
+                  },
+                  signal,
+                )
             : undefined,
       },
     );

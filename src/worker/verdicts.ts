@@ -1,31 +1,37 @@
 /** What becomes of a run whose attempt failed: pure, error × circumstances → verdict. */
 import { EventFault, ServiceClosed, ServiceError } from "../domain/errors.ts";
-import type { Verdict } from "../domain/ports.ts";
+import type { ServiceGuard, Verdict } from "../domain/ports.ts";
 import type { Run } from "../domain/run.ts";
 import { redactText } from "../observability/redact.ts";
 import { retryDelay } from "../resilience/retry.ts";
+import type { Turns } from "../resilience/turns.ts";
 
 export interface Circumstances {
   readonly run: Run;
   readonly now: number;
-  /** How many runs are parked for the same service already: this one goes behind them. */
-  readonly parked: number;
+  /** How much later than the service it may come back: this run goes behind those that are parked already. */
+  readonly rampMs: number;
   /** Set when the service of the error is closed by now (its breaker opened, or it was paused). */
-  readonly closed: { readonly until: number; readonly reason: string } | null;
+  readonly closed: Awaited<ReturnType<ServiceGuard["closed"]>>;
   readonly parkForMs: number;
 }
 
-/** Parked runs come back one after another, so that a service that has just recovered is not knocked over. */
-const rampStepMs = 200;
-const rampMs = 60_000;
+const rampStepMs = 100;
+const longestRampMs = 3_600_000;
 /** How long a rate limit is waited out when the vendor does not say. */
 const rateLimitMs = 30_000;
-/** What a service has to answer with before a parked run is given up on is the operator's to say; waits are bounded. */
-const longestParkMs = 3_600_000;
+
+/**
+ * Parked runs come back one after another and no faster than the service takes them, so that one that has just
+ * recovered is not knocked over, and none of them comes for nothing.
+ */
+export const rampFor = (turns: Pick<Turns, "after">, service: string, parked: number): number =>
+  Math.min(Math.max(parked * rampStepMs, turns.after(service, parked)), longestRampMs);
 
 export function verdictFor(error: unknown, at: Circumstances): Verdict {
   if (error instanceof EventFault) return { kind: "dead", reason: redactText(error.message) };
-  if (error instanceof ServiceClosed) return park(error.service, error.until, redactText(error.message), at);
+  if (error instanceof ServiceClosed)
+    return park(error.service, error.until, redactText(error.message), at, error.by);
   if (error instanceof ServiceError) return serviceVerdict(error, at);
   return retry(
     `our own fault: ${redactText(error instanceof Error ? error.message : String(error))}`,
@@ -40,25 +46,32 @@ function serviceVerdict(error: ServiceError, at: Circumstances): Verdict {
     case "invalid":
       return { kind: "dead", reason };
     case "rate-limited":
-      return park(
-        error.service,
-        at.now + Math.min(error.retryAfterMs ?? rateLimitMs, longestParkMs),
-        reason,
-        at,
-      );
+      return park(error.service, at.now + obeyed(error.retryAfterMs ?? rateLimitMs, at), reason, at);
     case "unauthorized":
-      return park(error.service, at.closed?.until ?? at.now + rateLimitMs, reason, at);
+      return park(error.service, at.closed?.until ?? at.now + rateLimitMs, reason, at, at.closed?.by);
     case "unavailable":
-    case "timeout":
-      return at.closed
-        ? park(error.service, at.closed.until, `${error.service}: ${redactText(at.closed.reason)}`, at)
-        : retry(reason, error.service, at);
+    case "timeout": {
+      const asked = obeyed(error.retryAfterMs ?? 0, at);
+      if (!at.closed) return retry(reason, error.service, at, asked);
+      const { until, by } = at.closed;
+      const why = `${error.service}: ${redactText(at.closed.reason)}`;
+      return park(error.service, Math.max(until, at.now + asked), why, at, by);
+    }
   }
 }
 
-function park(service: string, until: number, reason: string, at: Circumstances): Verdict {
+/** What a vendor asks for, but no longer than a run may wait: then it is dead, and a person decides. */
+const obeyed = (retryAfterMs: number, at: Circumstances): number => Math.min(retryAfterMs, at.parkForMs);
+
+function park(
+  service: string,
+  until: number,
+  reason: string,
+  at: Circumstances,
+  by: ServiceClosed["by"] = "service",
+): Verdict {
   const since = at.run.parkedSince;
-  if (since !== null && at.now - since >= at.parkForMs) {
+  if (by === "service" && since !== null && at.now - since >= at.parkForMs) {
     return {
       kind: "dead",
       reason: `parked for ${Math.round((at.now - since) / 60_000)} minutes without success: ${reason}`,
@@ -66,15 +79,16 @@ function park(service: string, until: number, reason: string, at: Circumstances)
   }
   return {
     kind: "parkUntil",
-    until: Math.max(until, at.now) + Math.min(at.parked * rampStepMs, rampMs),
+    until: Math.max(until, at.now) + at.rampMs,
     reason,
     service,
+    by,
     giveBack: at.run.streak?.service === service ? at.run.streak.count : 0,
   };
 }
 
-function retry(reason: string, service: string | null, at: Circumstances): Verdict {
+function retry(reason: string, service: string | null, at: Circumstances, askedMs = 0): Verdict {
   const delay = retryDelay(at.run.attempts + 1);
   if (delay === null) return { kind: "dead", reason: `failed ${at.run.attempts + 1} times: ${reason}` };
-  return { kind: "retryAt", at: at.now + delay, reason, service };
+  return { kind: "retryAt", at: at.now + Math.max(delay, askedMs), reason, service };
 }

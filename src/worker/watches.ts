@@ -157,7 +157,7 @@ async function renewOnce(parts: WatchParts, name: string, signal: AbortSignal): 
   if (!source?.keepAlive) return clock.now() + longestPauseMs;
   const { watch: held, unread } = (await recordOf(state, name)).record;
   failPoint("watch.renewing");
-  const watch = await guard.call(`source:${name}`, async () => source.keepAlive?.(held, signal));
+  const watch = await guard.call(`source:${name}`, async () => source.keepAlive?.(held, signal), signal);
   if (!watch) return clock.now() + longestPauseMs;
   const now = clock.now();
   const isNew = unread || held === null || held.id !== watch.id || held.expiresAt <= now;

@@ -5,7 +5,8 @@
  *
  * The lease is extended while the work goes on. A worker that loses it (it was too slow, or the machine slept) stops
  * and writes nothing more: its fence is outdated. A worker that dies leaves the run to the next claim, which goes on
- * after the last recorded step; a run that its worker dies of again and again is dead.
+ * after the last recorded step; a run that its worker dies of again and again is dead. A worker that is stopped lets
+ * its runs end, and hands back what does not end in time: the next worker takes it up at once.
  */
 import type { AttemptPlace } from "../domain/attempt.ts";
 import type { AgentDefinition } from "../domain/agent.ts";
@@ -20,6 +21,7 @@ import type { Json } from "../domain/json.ts";
 import type { Log } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { redactText } from "../observability/redact.ts";
+import { sleep } from "../resilience/clock.ts";
 import type { Clock } from "../resilience/clock.ts";
 import type { Ids } from "../resilience/ids.ts";
 import { failPoint } from "../resilience/fail-points.ts";
@@ -29,8 +31,9 @@ import { expand } from "./expansion.ts";
 import type { ExpansionRunParts } from "./expansion.ts";
 import { createKit } from "./kit.ts";
 import type { KitParts, RunKit, Whereabouts } from "./kit.ts";
+import { holdLease, leaseMs } from "./lease.ts";
 import { actionsFrom } from "./plan.ts";
-import { verdictFor } from "./verdicts.ts";
+import { rampFor, verdictFor } from "./verdicts.ts";
 
 /** What is in force: replaced as a whole when the configuration is reloaded. */
 export interface WorkTable {
@@ -56,79 +59,90 @@ export interface WorkerParts extends KitParts, ActParts, ExpansionRunParts {
   readonly owner: string;
 }
 
-const leaseMs = 60_000;
-const heartbeatMs = 20_000;
 const planVersion = 1;
+/** While everything is paused, looks so often whether it still is. */
+const pausedLookMs = 1_000;
+/** How long what was aborted may take to put its run down; what hangs on is left to its lease. */
+const handBackMs = 3_000;
 /** How often the process may die of one run, with no progress, before it is taken out: bystanders die with it. */
 const mostCrashes = 10;
 
 export interface Worker {
   start(hands: Hands): void;
-  /** Waits for the runs in hand, at most `graceMs`; then aborts them. They go on where they stopped after a restart. */
+  /** Takes no more runs, waits for those in hand, at most `graceMs`, then aborts them and hands them back. */
   stop(graceMs: number): Promise<void>;
 }
 
 export function createWorker(parts: WorkerParts): Worker {
+  const stopping = new AbortController();
   const shutdown = new AbortController();
   let consumer: { stop(): Promise<void> } | null = null;
   return {
     start: (hands) => {
-      consumer = parts.queue.consume((run) => workOn(parts, run, shutdown.signal), hands);
+      const signals = { stopping: stopping.signal, shutdown: shutdown.signal };
+      consumer = parts.queue.consume((run) => workOn(parts, run, signals), hands);
     },
     stop: async (graceMs) => {
-      const timer = parts.clock.after(graceMs, () => shutdown.abort(new LeaseLost("(the worker stops)")));
-      await consumer?.stop();
-      timer.cancel();
+      stopping.abort(new Error("the service stops"));
+      const ended = consumer?.stop() ?? Promise.resolve();
       consumer = null;
+      const timers: { cancel(): void }[] = [];
+      const cut = new Promise<void>((resolve) => {
+        timers.push(
+          parts.clock.after(graceMs, () => {
+            shutdown.abort(new Error("the service stops"));
+            timers.push(parts.clock.after(handBackMs, resolve));
+          }),
+        );
+      });
+      await Promise.race([ended, cut]);
+      for (const timer of timers) timer.cancel();
     },
   };
 }
 
-async function workOn(parts: WorkerParts, id: string, shutdown: AbortSignal): Promise<void> {
+/** stopping: take nothing more. shutdown: put down what is in hand. */
+interface Signals {
+  readonly stopping: AbortSignal;
+  readonly shutdown: AbortSignal;
+}
+
+async function workOn(parts: WorkerParts, id: string, { stopping, shutdown }: Signals): Promise<void> {
+  // Held here, not sent back: a queue hands out again what was not claimed, as fast as it can.
+  while (await parts.guard.closed("all")) {
+    await sleep(parts.clock, pausedLookMs, stopping).catch(() => {});
+    if (stopping.aborted) return;
+  }
+  const startedAt = parts.clock.now();
   failPoint("claim.begin");
   const claim = await parts.journal.claim(id, parts.owner, leaseMs);
   if (!claim) return;
   failPoint("claim.done");
-  const startedAt = parts.clock.now();
+  const key: ClaimKey = { run: id, fence: claim.fence };
   if (claim.fence === 1) parts.metrics.queueWaitSeconds.observe((startedAt - claim.run.createdAt) / 1_000);
-  const lost = new AbortController();
-  const heart = heartbeat(parts, { run: id, fence: claim.fence }, lost);
-  const signal = AbortSignal.any([shutdown, lost.signal]);
+  const lease = holdLease(parts.journal, parts.clock, key, startedAt);
+  const signal = AbortSignal.any([shutdown, lease.signal]);
   const whereabouts: Whereabouts = { at: null };
   try {
     const verdict = await attempt(parts, claim, signal, whereabouts);
     if (verdict) await settle(parts, claim, verdict, { startedAt, at: whereabouts.at });
+    else await handBack(parts, key);
   } catch (error) {
     // Nothing was settled, so the run is claimed again once its lease is over.
     if (!(error instanceof LeaseLost || error instanceof JournalUnavailable)) throw error;
     parts.log.warn({ run: id, err: error }, "a run was put down without a verdict");
   } finally {
-    heart.stop();
+    lease.stop();
   }
 }
 
-function heartbeat(parts: WorkerParts, key: ClaimKey, lost: AbortController): { stop(): void } {
-  let timer = parts.clock.after(heartbeatMs, beat);
-  let stopped = false;
-  function beat(): void {
-    parts.journal
-      .extendLease(key, leaseMs)
-      .catch((error: unknown) => {
-        if (error instanceof LeaseLost) lost.abort(error);
-      })
-      .finally(() => {
-        if (!stopped) timer = parts.clock.after(heartbeatMs, beat);
-      });
-  }
-  return {
-    stop: () => {
-      stopped = true;
-      timer.cancel();
-    },
-  };
+/** Nothing counts: neither an attempt nor a crash. */
+async function handBack({ journal, log }: WorkerParts, key: ClaimKey): Promise<void> {
+  await journal.handBack(key);
+  log.info({ run: key.run }, "run.handed-back");
 }
 
-/** The verdict on this attempt; null when it was cut short by a shutdown and is to be taken up again. */
+/** The verdict on this attempt; null when it was cut short, by a shutdown or with its lease, and is to be taken up again. */
 async function attempt(
   parts: WorkerParts,
   claim: Claim,
@@ -149,7 +163,7 @@ async function attempt(
     const verdict = verdictFor(error, {
       run: claim.run,
       now: parts.clock.now(),
-      parked: service === null ? 0 : await parts.journal.parkedFor(service),
+      rampMs: service === null ? 0 : rampFor(parts.turns, service, await parts.journal.parkedFor(service)),
       closed: service === null ? null : await parts.guard.closed(service),
       parkForMs: parts.table().parkForMs,
     });
@@ -169,7 +183,7 @@ async function runAgent(
   const entry = parts.table().agents.get(claim.run.agent);
   if (!entry) throw new EventFault(`there is no agent ${claim.run.agent} any more`);
   const paused = await parts.guard.closed(`agent:${claim.run.agent}`);
-  if (paused) throw new ServiceClosed(`agent:${claim.run.agent}`, paused.until, paused.reason);
+  if (paused) throw new ServiceClosed(`agent:${claim.run.agent}`, paused.until, paused.reason, paused.by);
   const { agent, policy } = entry;
   const current = claim.run.route === null ? null : parts.table().modeOf(claim.run.route);
   const mode = current === null ? claim.run.mode : stricterMode(claim.run.mode, current);
@@ -204,7 +218,7 @@ async function runAgent(
   const onAction = (name: string) => {
     whereabouts.at = name;
   };
-  const actions = await act(parts, { claim: key, mode, leaseMs, signal, onAction });
+  const actions = await act(parts, { claim: key, mode, signal, onAction });
   return verdictOn(actions, summary);
 }
 

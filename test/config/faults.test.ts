@@ -26,7 +26,7 @@ describe("what is wrong in the shape is shown at its place", () => {
       signalbox.yaml:3:14  unknown key \`tokn\`
        3 |   hubspot: { tokn: ******************** }
          |              ^^^^
-          allowed: token, baseUrl
+          allowed: token, baseUrl, rateLimit
           did you mean: token
 
       signalbox.yaml:4:11  unknown key \`prot\`

@@ -100,7 +100,7 @@ describe("the configuration that comes with Signalbox", () => {
       timeout: 60_000,
     });
     expect(config.models["main"]?.baseUrl).toBeUndefined();
-    expect(config.destinations.github).toEqual({
+    expect(config.destinations.github).toMatchObject({
       appId: "123",
       privateKey: "-----BEGIN KEY-----\nabc\n-----END KEY-----\n",
       baseUrl: "http://127.0.0.1:4011",

@@ -18,6 +18,7 @@ import type { ScriptServer, SeenRequest } from "../support/http-script.ts";
 import { json, startScript } from "../support/http-script.ts";
 import { sharedFile, sharedNote, sharedPresent } from "../support/shared.ts";
 import { anyCall, contractClock, executorOf } from "./destination.ts";
+import { freeTurns } from "../support/turns.ts";
 
 const spec = (file: string) => JSON.parse(sharedFile(`specs/${file}`)) as Definition;
 
@@ -151,7 +152,7 @@ async function sent(name: HttpDestination, use: (destination: Destination) => Pr
   });
   try {
     const options = { [name]: { ...credentials[name], baseUrl: server.url } };
-    await use(createDestinations(options, { clock: contractClock })[name]);
+    await use(createDestinations(options, { clock: contractClock, turns: freeTurns })[name]);
     return server.seen;
   } finally {
     await server.close();

@@ -389,10 +389,45 @@ export function journalContract(
         const second = await claimed(runs[0] ?? "");
         expect(second.fence).toBe(first.fence + 1);
         expect(second.crashes).toBe(1);
-        await expect(on.journal.recordStep(key(first), step(first, "gather"))).rejects.toThrow(LeaseLost);
-        await expect(settle(first, { kind: "done", summary: "" })).rejects.toThrow(LeaseLost);
-        await on.journal.recordStep(key(second), step(second, "gather"));
-        expect(await on.journal.steps(runs[0] ?? "")).toHaveLength(1);
+        const planned = [action(second, "a"), action(second, "b")];
+        await on.journal.recordPlan(key(second), { step: step(second, "plan"), actions: planned });
+        const [began, other] = planned.map(({ id }) => id);
+        await on.journal.beginAction(key(second), began ?? "");
+        const outdated = key(first);
+        const writes: Record<string, () => Promise<unknown>> = {
+          extendLease: () => on.journal.extendLease(outdated, 60_000),
+          handBack: () => on.journal.handBack(outdated),
+          recordStep: () => on.journal.recordStep(outdated, step(first, "gather")),
+          recordDecision: () => on.journal.recordDecision(outdated, step(first, "decide"), "rules", "w"),
+          recordPlan: () => on.journal.recordPlan(outdated, { step: step(first, "again"), actions: [] }),
+          beginAction: () => on.journal.beginAction(outdated, other ?? ""),
+          endAction: () => on.journal.endAction(outdated, began ?? "", { status: "done" }),
+          settle: () => settle(first, { kind: "done", summary: "" }),
+        };
+        for (const [name, write] of Object.entries(writes)) {
+          await expect(write(), name).rejects.toThrow(LeaseLost);
+        }
+        expect((await on.journal.steps(runs[0] ?? "")).map(({ name }) => name)).toEqual(["plan"]);
+        expect(await Promise.all([began, other].map((id) => statusOf(id ?? "")))).toEqual([
+          "executing",
+          "planned",
+        ]);
+        await settle(second, { kind: "done", summary: "" });
+        await expect(on.journal.extendLease(key(second), 60_000)).rejects.toThrow(LeaseLost);
+      });
+
+      it("takes a run back unfinished: due at once, nothing counted, its key kept, its worker shut out", async () => {
+        const concurrency = { key: "pr1", limit: 1, supersede: false };
+        const id = (await accept("a", [run({ concurrency })])).runs[0] ?? "";
+        const next = (await accept("b", [run({ concurrency })])).runs[0] ?? "";
+        const claim = await claimed(id);
+        await on.journal.recordStep(key(claim), step(claim, "gather"));
+        await on.journal.handBack(key(claim));
+        expect(await runOf(id)).toMatchObject({ status: "queued", attempts: 0 });
+        expect(await due()).toEqual([id]);
+        expect(await on.journal.claim(next, "w", 60_000)).toBeNull();
+        await expect(settle(claim, { kind: "done", summary: "" })).rejects.toThrow(LeaseLost);
+        expect(await claimed(id)).toMatchObject({ crashes: 0, fence: claim.fence + 1 });
       });
 
       it("names the agents that have something due, and tells each one's runs apart, with how often they were claimed", async () => {
@@ -522,6 +557,7 @@ export function journalContract(
           until: clock.now() + 1_000,
           reason: "r",
           service: "github",
+          by: "service",
           giveBack: 0,
         });
         expect(await on.journal.claim(second, "w", 60_000)).toBeNull();
@@ -559,6 +595,7 @@ export function journalContract(
           until: clock.now() + 5_000,
           reason: "open",
           service: "github",
+          by: "service",
           giveBack: 2,
         });
         expect(await runOf(id)).toMatchObject({
@@ -569,6 +606,27 @@ export function journalContract(
           parkedSince: clock.now(),
         });
         expect(await on.journal.parkedFor("github")).toBe(1);
+      });
+
+      it("lets a run age while it waits for a service, and not while the wait is ours", async () => {
+        const id = (await accept("a")).runs[0] ?? "";
+        const park = async (by: "service" | "ours") => {
+          await settle(await claimed(id), {
+            kind: "parkUntil",
+            until: clock.now() + 1_000,
+            reason: "r",
+            service: "github",
+            by,
+            giveBack: 0,
+          });
+          const { parkedSince } = await runOf(id);
+          await clock.advance(1_000);
+          return parkedSince === null ? null : clock.now() - parkedSince;
+        };
+        expect(await park("service")).toBe(1_000);
+        expect(await park("service")).toBe(2_000);
+        expect(await park("ours")).toBeNull();
+        expect(await park("service")).toBe(1_000);
       });
 
       it("ends a run for good", async () => {

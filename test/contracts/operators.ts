@@ -32,6 +32,7 @@ const parked = (reason: string): Verdict => ({
   until: 0,
   reason,
   service: "hubspot",
+  by: "service",
   giveBack: 0,
 });
 const retried = (reason: string): Verdict => ({ kind: "retryAt", at: 0, reason, service: "hubspot" });

@@ -4,8 +4,9 @@ import { email } from "../../src/destinations/email.ts";
 import { anyCall, contractClock, executorOf, faultOf } from "../contracts/destination.ts";
 import type { SmtpMoment, SmtpReply } from "../support/smtp-script.ts";
 import { startSmtp } from "../support/smtp-script.ts";
+import { freeTurns } from "../support/turns.ts";
 
-const deps = { clock: contractClock };
+const deps = { clock: contractClock, turns: freeTurns };
 const from = "Acme <hello@acme.example>";
 const input = {
   to: "ada@example.com",

@@ -2,6 +2,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import type { ActionKind } from "../../src/domain/action-kinds.ts";
 import { json, startScript } from "../support/http-script.ts";
+import { freeTurns } from "../support/turns.ts";
 import { startGithub } from "../../src/sandbox/github.ts";
 import { github } from "../../src/destinations/github.ts";
 import {
@@ -15,7 +16,7 @@ import {
 import { inputOf, inputsOf } from "./inputs.ts";
 
 const token = "ghp_0123456789abcdefghijABCDEFGHIJ";
-const deps = { clock: contractClock };
+const deps = { clock: contractClock, turns: freeTurns };
 
 destinationFaultContract("github", {
   connect: (baseUrl) => github({ baseUrl, token }, deps),

@@ -11,9 +11,10 @@ import {
   faultOf,
 } from "../contracts/destination.ts";
 import { inputOf, inputsOf } from "./inputs.ts";
+import { freeTurns } from "../support/turns.ts";
 
 const token = "pat-eu1-00000000-1111-2222-3333-444444444444";
-const deps = { clock: contractClock };
+const deps = { clock: contractClock, turns: freeTurns };
 
 destinationFaultContract("hubspot", {
   connect: (baseUrl) => hubspot({ baseUrl, token }, deps),

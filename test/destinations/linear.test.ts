@@ -12,9 +12,10 @@ import {
   faultOf,
 } from "../contracts/destination.ts";
 import { inputOf, inputsOf } from "./inputs.ts";
+import { freeTurns } from "../support/turns.ts";
 
 const apiKey = "a-key-in-no-known-format-0123";
-const deps = { clock: contractClock };
+const deps = { clock: contractClock, turns: freeTurns };
 
 destinationFaultContract("linear", {
   connect: (baseUrl) => linear({ baseUrl, apiKey }, deps),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { startSlack } from "../../src/sandbox/slack.ts";
 import { json, startScript } from "../support/http-script.ts";
+import { freeTurns } from "../support/turns.ts";
 import { slack } from "../../src/destinations/slack.ts";
 import {
   anyCall,
@@ -13,7 +14,7 @@ import {
 import { inputOf, inputsOf } from "./inputs.ts";
 
 const token = "xoxb-0123456789-abcdefghij";
-const deps = { clock: contractClock };
+const deps = { clock: contractClock, turns: freeTurns };
 
 destinationFaultContract("slack", {
   connect: (baseUrl) => slack({ baseUrl, token, channel: "#signalbox" }, deps),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ActionKind } from "../../src/domain/action-kinds.ts";
 import { json, startScript } from "../support/http-script.ts";
+import { freeTurns } from "../support/turns.ts";
 import { startStripe } from "../../src/sandbox/stripe.ts";
 import { promotionCodeOf, stripe } from "../../src/destinations/stripe.ts";
 import {
@@ -13,7 +14,7 @@ import {
 import { inputOf, inputsOf } from "./inputs.ts";
 
 const apiKey = "rk_test_0123456789abcdefghij";
-const deps = { clock: contractClock };
+const deps = { clock: contractClock, turns: freeTurns };
 
 destinationFaultContract("stripe", {
   connect: (baseUrl) => stripe({ baseUrl, apiKey }, deps),

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { ActionKind } from "../../src/domain/action-kinds.ts";
 import { startZendesk } from "../../src/sandbox/zendesk.ts";
 import { json, startScript } from "../support/http-script.ts";
+import { freeTurns } from "../support/turns.ts";
 import { zendesk } from "../../src/destinations/zendesk.ts";
 import {
   anyCall,
@@ -14,7 +15,7 @@ import { inputOf, inputsOf } from "./inputs.ts";
 
 const email = "agent@acme.example";
 const token = "zendesk-token-0123456789";
-const deps = { clock: contractClock };
+const deps = { clock: contractClock, turns: freeTurns };
 
 destinationFaultContract("zendesk", {
   connect: (baseUrl) => zendesk({ baseUrl, email, token }, deps),

@@ -99,6 +99,50 @@ describe("guard", () => {
     expect(told).toEqual(["github paused", "github paused"]);
   });
 
+  it("counts nothing for a call that we cut short ourselves: neither for the breaker nor against a probe", async () => {
+    const { guard, clock } = open();
+    const cut = new AbortController();
+    const hanging = () =>
+      new Promise((_, reject) => cut.signal.addEventListener("abort", () => reject(down), { once: true }));
+    const calls = [1, 2, 3].map(() => guard.call("github", hanging, cut.signal).catch(() => "cut"));
+    await clock.advance(0);
+    cut.abort();
+    expect(await Promise.all(calls)).toEqual(["cut", "cut", "cut"]);
+    expect(await guard.closed("github")).toBeNull();
+    for (let call = 0; call < 2; call += 1) await guard.call("github", failing).catch(() => {});
+    await clock.advance(1_000);
+    await guard.call("github", failing, cut.signal).catch(() => {});
+    expect(await guard.call("github", async () => "probe")).toBe("probe");
+  });
+
+  it("is paused by a person until a person resumes it, whatever the service answers meanwhile", async () => {
+    const { guard, other, clock, told } = open();
+    let refuse: (error: Error) => void = () => {};
+    const under = guard.call("github", () => new Promise((_, reject) => (refuse = reject)));
+    await clock.advance(0);
+    await guard.pause("github", "moving to another account");
+    await expect(other.call("github", async () => 1)).rejects.toMatchObject({ by: "ours" });
+    refuse(new ServiceError("github", "unauthorized", "bad credentials", { status: 401 }));
+    await expect(under).rejects.toThrow("bad credentials");
+    await clock.advance(30 * 24 * 3_600_000);
+    expect(await guard.closed("github")).toMatchObject({ reason: "moving to another account", by: "ours" });
+    expect(await guard.closed("slack")).toBeNull();
+    expect(await other.resume("github")).toBe(true);
+    expect(await guard.call("github", async () => 1)).toBe(1);
+    expect(await guard.resume("github")).toBe(false);
+    expect(told).toEqual(["github paused", "github resumed"]);
+  });
+
+  it("lets a person end a pause after a refusal", async () => {
+    const { guard } = open();
+    const refusing = async () => {
+      throw new ServiceError("github", "unauthorized", "bad credentials", { status: 401 });
+    };
+    await guard.call("github", refusing).catch(() => {});
+    expect(await guard.resume("github")).toBe(true);
+    expect(await guard.closed("github")).toBeNull();
+  });
+
   it("keeps services apart", async () => {
     const { guard } = open();
     for (let call = 0; call < 2; call += 1) await guard.call("github", failing).catch(() => {});

@@ -19,6 +19,7 @@ import { githubEvent, roundOf, scenario, seed, seedRound, stripeEvent } from "..
 import { startStripe } from "../../src/sandbox/stripe.ts";
 import { startZendesk } from "../../src/sandbox/zendesk.ts";
 import { carriedOut, noon, play } from "../support/agent-kit.ts";
+import { freeTurns } from "../support/turns.ts";
 
 const signal = new AbortController().signal;
 const named = (name: string): AgentDefinition => {
@@ -52,7 +53,7 @@ async function open() {
       },
       hubspot: { baseUrl: vendors.hubspot.url, token: "token" },
     },
-    { clock: systemClock },
+    { clock: systemClock, turns: freeTurns },
   );
   const { prompts } = await loadPrompts({
     folders: [fileURLToPath(new URL("../../prompts", import.meta.url))],

@@ -10,6 +10,7 @@ import type { ActionExecutor, Decider, Destination } from "../../src/domain/port
 import type { Mode, RunStatus } from "../../src/domain/run.ts";
 import type { Json } from "../../src/domain/json.ts";
 import type { Source } from "../../src/domain/source.ts";
+import { createAttempt } from "../../src/destinations/http.ts";
 import { createInbox } from "../../src/inbox/accept.ts";
 import { compileRoute } from "../../src/inbox/routing.ts";
 import type { RouteOptions } from "../../src/inbox/routing.ts";
@@ -20,6 +21,8 @@ import { createEmbeddedQueue } from "../../src/queue/embedded.ts";
 import { defaultBreaker } from "../../src/resilience/breaker.ts";
 import { createGuard } from "../../src/resilience/guard.ts";
 import { createIds } from "../../src/resilience/ids.ts";
+import { createTurns } from "../../src/resilience/turns.ts";
+import type { Rate } from "../../src/resilience/rate.ts";
 import { createReview } from "../../src/worker/review.ts";
 import { createWorker } from "../../src/worker/worker.ts";
 import { manualClock } from "./clock.ts";
@@ -35,6 +38,7 @@ export interface LineOptions {
   readonly decider?: Decider;
   readonly source?: Source;
   readonly parkForMs?: number;
+  readonly rates?: Partial<Record<DestinationName, readonly Rate[]>>;
 }
 
 /** Stands for a vendor: remembers what took effect, by key. */
@@ -102,9 +106,27 @@ export function openLine(options: LineOptions, clock: ManualClock = manualClock(
     settings: () => defaultBreaker,
     onChange: () => {},
   });
+  const turns = createTurns({
+    state: store.state,
+    clock,
+    ratesOf: (service) => (options.rates as Record<string, readonly Rate[]>)?.[service] ?? [],
+  });
   const destinations = Object.fromEntries(
     destinationNames.map((name): [DestinationName, Destination] => {
-      const actions = Object.entries(options.executors ?? {}).filter(([kind]) => kind.startsWith(`${name}.`));
+      const attempt = createAttempt(
+        name,
+        { clock, turns },
+        { secrets: [], read: () => null, counted: "all" },
+      );
+      const actions = Object.entries(options.executors ?? {})
+        .filter(([kind]) => kind.startsWith(`${name}.`))
+        .map(([kind, executor]): [string, ActionExecutor] => [
+          kind,
+          {
+            ...executor,
+            execute: (input, key, call) => attempt(call, "write", () => executor.execute(input, key, call)),
+          },
+        ]);
       const reads = options.reads?.[name];
       return [
         name,
@@ -124,6 +146,7 @@ export function openLine(options: LineOptions, clock: ManualClock = manualClock(
     queue,
     inbox,
     guard,
+    turns,
     clock,
     ids,
     log: silentLog,

@@ -1,0 +1,53 @@
+/** What stands before every call to a service, from the configuration in force: breakers, pauses and rates. */
+import type { Config } from "./config/schema.ts";
+import { isDestination } from "./domain/action-kinds.ts";
+import type { State } from "./domain/ports.ts";
+import type { Alerts } from "./observability/alerts.ts";
+import type { Log } from "./observability/log.ts";
+import type { Metrics } from "./observability/metrics.ts";
+import { defaultBreaker } from "./resilience/breaker.ts";
+import type { Clock } from "./resilience/clock.ts";
+import { createGuard } from "./resilience/guard.ts";
+import type { Guard, GuardChange } from "./resilience/guard.ts";
+import { createTurns } from "./resilience/turns.ts";
+import type { Turns } from "./resilience/turns.ts";
+
+export interface GuardingParts {
+  readonly state: State;
+  readonly config: () => Config;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly alerts: Pick<Alerts, "raise">;
+  readonly log: Log;
+}
+
+export function createGuarding(parts: GuardingParts): { readonly guard: Guard; readonly turns: Turns } {
+  const { state, clock, config } = parts;
+  const guard = createGuard({
+    state,
+    clock,
+    settings: () => {
+      const { failures, openFor } = config().breakers;
+      return { ...defaultBreaker, failures, openForMs: openFor };
+    },
+    onChange: (change) => tell(parts, change),
+  });
+  const turns = createTurns({
+    state,
+    clock,
+    ratesOf: (service) => (isDestination(service) ? (config().destinations[service]?.rateLimit ?? []) : []),
+  });
+  return { guard, turns };
+}
+
+const stateCodes = { closed: 0, "half-open": 1, open: 2 } as const;
+
+function tell({ metrics, alerts, log }: GuardingParts, { service, state, reason, by }: GuardChange): void {
+  if (state !== "paused" && state !== "resumed") metrics.breakerState.set({ service }, stateCodes[state]);
+  metrics.breakerChanges.inc({ service, state });
+  log.warn({ service, state, reason, by }, "breaker.changed");
+  // Whoever paused it by hand knows.
+  if (state === "open" || (state === "paused" && by === "refusal")) {
+    alerts.raise("breaker-open", service, `${service} is ${state}: ${reason ?? "it fails"}`);
+  }
+}
