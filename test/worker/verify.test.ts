@@ -8,6 +8,7 @@ import { signHubspot } from "../../src/sandbox/senders.ts";
 import { custom } from "../../src/sources/custom.ts";
 import { github } from "../../src/sources/github.ts";
 import { gmail } from "../../src/sources/gmail.ts";
+import { createSources } from "../../src/sources/index.ts";
 import { hubspot } from "../../src/sources/hubspot.ts";
 import { rawRequest } from "../support/raw-request.ts";
 import { openStored } from "../support/stored.ts";
@@ -79,12 +80,16 @@ describe("verifying a stored event again", () => {
 
   it("judges by the time of receipt: a secret that has expired since still fits", async () => {
     const on = openStored();
-    const expiring = github(
-      { name: "github", secrets: [{ value: "secret-new", expires: now + 1_000 }] },
-      deps,
-    );
+    const secrets = [{ value: "secret-new", expires: now + 1_000 }];
+    const expiring = createSources([{ type: "github", name: "github", secrets }], {
+      clock: on.clock,
+      log: silentLog,
+    }).get("github");
+    if (!expiring) throw new Error("the source was not made");
     const { event } = first(await on.receive(expiring, pull()));
     await on.clock.advance(400 * 86_400_000);
+    // By then nothing new is taken under it.
+    expect(expiring.active).toBe(false);
     expect(await on.verify(event, expiring)).toEqual({ result: "verified", secretIndex: 0 });
   });
 
