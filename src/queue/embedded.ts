@@ -13,6 +13,8 @@ import type { Log } from "../observability/log.ts";
 import { sleep } from "../resilience/clock.ts";
 import type { Clock } from "../resilience/clock.ts";
 import { failPoint } from "../resilience/fail-points.ts";
+import { createTurns } from "./turns.ts";
+import type { Turns } from "./turns.ts";
 
 /** Looks at least this often: a run whose concurrency key was freed elsewhere has no due time of its own. */
 const pollMs = 1_000;
@@ -24,7 +26,8 @@ export function createEmbeddedQueue(journal: Due, clock: Clock, log: Log): Queue
   return {
     publish: () => wake(),
     consume(handler, hands) {
-      const inFlight = new Map<string, { agent: string; work: Promise<void> }>();
+      const inFlight = new Map<string, Promise<void>>();
+      const turns = createTurns();
       let timer: { cancel(): void } | null = null;
       let pumping = false;
       let again = false;
@@ -40,14 +43,16 @@ export function createEmbeddedQueue(journal: Due, clock: Clock, log: Log): Queue
           })
           .finally(() => {
             inFlight.delete(run);
+            turns.ended(agent);
             wake();
           });
-        inFlight.set(run, { agent, work });
+        inFlight.set(run, work);
+        turns.begun(agent);
       };
 
       const pump = async () => {
         timer?.cancel();
-        for (const next of await nextUp(journal, inFlight, hands)) hand(next);
+        for (const next of await nextUp(journal, inFlight, turns, hands)) hand(next);
         const next = (await journal.nextDue()) ?? Number.POSITIVE_INFINITY;
         if (!stopped) timer = clock.after(Math.min(Math.max(next - clock.now(), 0), pollMs), () => wake());
       };
@@ -74,29 +79,28 @@ export function createEmbeddedQueue(journal: Due, clock: Clock, log: Log): Queue
         stop: async () => {
           stopped = true;
           timer?.cancel();
-          await Promise.all([...inFlight.values()].map(({ work }) => work));
+          await Promise.all(inFlight.values());
         },
       };
     },
   };
 }
 
-/** As many as hands are free, the agents in turn, and first those that have the fewest under way. */
+/** As many as hands are free, the agents in turn. */
 async function nextUp(
   journal: Due,
-  inFlight: ReadonlyMap<string, { readonly agent: string }>,
+  inFlight: ReadonlyMap<string, unknown>,
+  { busy, compare }: Turns,
   { total, perAgent }: Hands,
 ): Promise<Wake[]> {
   const free = total - inFlight.size;
   if (free <= 0) return [];
-  const busy = (agent: string) => [...inFlight.values()].filter((one) => one.agent === agent).length;
-  const agents = (await journal.dueAgents()).map((agent) => ({ agent, busy: busy(agent) }));
   const lines: Wake[][] = [];
-  for (const { agent, busy: mine } of agents.sort((a, b) => a.busy - b.busy)) {
-    const room = Math.min(perAgent - mine, free);
+  for (const agent of (await journal.dueAgents()).toSorted(compare)) {
+    const room = Math.min(perAgent - busy(agent), free);
     if (room <= 0) continue;
     // What is being claimed just now still looks due.
-    const due = await journal.dueRuns(room + mine, agent);
+    const due = await journal.dueRuns(room + busy(agent), agent);
     lines.push(due.filter(({ run }) => !inFlight.has(run)).slice(0, room));
   }
   const next: Wake[] = [];

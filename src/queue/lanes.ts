@@ -13,6 +13,7 @@ import { sleep } from "../resilience/clock.ts";
 import type { Clock } from "../resilience/clock.ts";
 import { failPoint } from "../resilience/fail-points.ts";
 import type { RedisLink } from "./redis-link.ts";
+import { createTurns } from "./turns.ts";
 
 /** How long an idle lane waits for a job in one call. */
 const waitSeconds = 2;
@@ -71,8 +72,18 @@ export function consumeLanes(Worker: typeof BullWorker, parts: LaneParts): { sto
   let tokens = 0;
   let freed = waitingRoom();
 
-  const busy = (lane: string) => [...held.values()].filter((one) => one.lane === lane).length;
-  const hasHands = (lane: string) => held.size < hands.total && busy(lane) < hands.perAgent;
+  const turns = createTurns();
+  /** Lanes that have something to do and wait for a hand. */
+  const wanting = new Set<string>();
+  const hasHands = (lane: string) => held.size < hands.total && turns.busy(lane) < hands.perAgent;
+  const hasTurn = (lane: string) => {
+    const before = [...wanting].filter((other) => turns.compare(other, lane) < 0 && hasHands(other));
+    return hasHands(lane) && hands.total - held.size > before.length;
+  };
+  const wake = () => {
+    freed.open();
+    freed = waitingRoom();
+  };
 
   async function work(one: Held): Promise<void> {
     failPoint("queue.handed");
@@ -85,8 +96,8 @@ export function consumeLanes(Worker: typeof BullWorker, parts: LaneParts): { sto
       await sleep(clock, pauseMs);
     }
     held.delete(one.token);
-    freed.open();
-    freed = waitingRoom();
+    turns.ended(one.lane);
+    wake();
     // Gone from Redis or given to another meanwhile: then there is nothing to end.
     const ended = (
       failure
@@ -98,30 +109,42 @@ export function consumeLanes(Worker: typeof BullWorker, parts: LaneParts): { sto
     ending.add(ended);
   }
 
+  /** One that found nothing waits at Redis for more, hands or not: what comes then is given back if there are none. */
   async function run(lane: string, worker: BullWorker<string>): Promise<void> {
+    let more = false;
     while (!stopped) {
-      if (!hasHands(lane)) {
+      if (more && !hasTurn(lane)) {
+        if (turns.busy(lane) < hands.perAgent) wanting.add(lane);
         await freed.opened;
         continue;
       }
-      const token = `${worker.id}.${(tokens += 1)}`;
       try {
-        const job = (await worker.getNextJob(token)) as Job<string> | undefined;
-        if (!job) continue;
-        if (stopped || !hasHands(lane)) {
-          await job.moveToWait(token);
-          continue;
-        }
-        const one = { lane, job, token };
-        held.set(token, one);
-        const ended = work(one).finally(() => working.delete(ended));
-        working.add(ended);
+        more = await takeOne(lane, worker);
       } catch (error) {
         if (stopped) return;
         log.debug({ err: error, agent: lane }, "a lane of the queue could not take a job");
         await sleep(clock, pauseMs);
       }
+      // Others may have waited for it to go first.
+      if (wanting.delete(lane)) wake();
     }
+  }
+
+  /** Whether there was a job. */
+  async function takeOne(lane: string, worker: BullWorker<string>): Promise<boolean> {
+    const token = `${worker.id}.${(tokens += 1)}`;
+    const job = (await worker.getNextJob(token)) as Job<string> | undefined;
+    if (!job) return false;
+    if (stopped || !hasHands(lane)) {
+      await job.moveToWait(token);
+      return true;
+    }
+    const one = { lane, job, token };
+    held.set(token, one);
+    turns.begun(lane);
+    const ended = work(one).finally(() => working.delete(ended));
+    working.add(ended);
+    return true;
   }
 
   const locks = keepLocks(held, workers, clock);

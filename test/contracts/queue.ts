@@ -121,6 +121,42 @@ export function queueContract(name: string, open: (journal: Journal) => Promise<
       gate.open();
     });
 
+    it("gives the hands that come free to the agent that has the fewest, while others have much waiting", async () => {
+      const inside: { agent: string; leave(): void }[] = [];
+      const within = (agent: string) => inside.filter((one) => one.agent === agent).length;
+      consume(
+        ({ run: { agent } }) =>
+          new Promise((resolve) => {
+            const one = {
+              agent,
+              leave: () => {
+                inside.splice(inside.indexOf(one), 1);
+                resolve(done);
+              },
+            };
+            inside.push(one);
+          }),
+        { total: 3, perAgent: 2 },
+      );
+      opened.queue.publish(await on.accept(60, { agent: "a" }));
+      await vi.waitFor(() => expect(within("a")).toBe(2), soon);
+      opened.queue.publish([
+        ...(await on.accept(60, { agent: "b" })),
+        ...(await on.accept(1, { agent: "c" })),
+      ]);
+      await vi.waitFor(() => expect(inside).toHaveLength(3), soon);
+      let left = 0;
+      while (within("c") === 0) {
+        expect((left += 1)).toBeLessThan(5);
+        inside.find((one) => one.agent === "b")?.leave();
+        await vi.waitFor(() => expect(inside).toHaveLength(3), soon);
+      }
+      while ((await on.open()).length > 0) {
+        for (let one = inside[0]; one; one = inside[0]) one.leave();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    });
+
     it("hands a run out again whose handler failed", async () => {
       let failures = 0;
       const consumer = opened.queue.consume(async (run) => {

@@ -13,7 +13,7 @@ import { openQueueJournal } from "../support/queue-journal.ts";
 import { redisNote, redisPresent, startRedis } from "../support/redis.ts";
 import type { RedisServer } from "../support/redis.ts";
 
-const agents = ["a", "b"];
+const agents = ["a", "b", "c"];
 const hands: Hands = { total: 4, perAgent: 4 };
 const done = async () => ({ kind: "done", summary: "" }) as const;
 
