@@ -1,5 +1,6 @@
 /** The admin API as the page uses it; the shapes are those of /api/openapi.json. */
 import type { ActionStatus } from "../domain/action.ts";
+import type { AttemptEnd } from "../domain/attempt.ts";
 import type { EventStatus, RoutingFault } from "../domain/event.ts";
 import type { Json, JsonObject } from "../domain/json.ts";
 import type { Mode, RunStatus } from "../domain/run.ts";
@@ -46,6 +47,8 @@ export interface RunRow {
     readonly until: string | null;
   } | null;
   readonly reason: string | null;
+  /** How a dead run left the dead letters. */
+  readonly cleared: { readonly at: string; readonly by: string; readonly reason: string } | null;
   readonly generation: number;
   readonly createdAt: string;
   readonly updatedAt: string;
@@ -80,10 +83,43 @@ export interface ActionRow {
   readonly createdAt: string;
   readonly updatedAt: string;
 }
+/** Attempts in a row that ended alike, and not well. */
+export interface Attempt {
+  readonly number: number;
+  readonly times: number;
+  readonly startedAt: string;
+  readonly endedAt: string;
+  readonly end: AttemptEnd;
+  readonly at: string | null;
+  readonly error: string;
+  readonly counted: boolean;
+}
 export interface RunDetail extends RunRow {
   readonly decision: Json;
   readonly steps: readonly Step[];
   readonly actions: readonly ActionRow[];
+  readonly history: readonly Attempt[];
+}
+export interface ReplayRow {
+  readonly id: string;
+  readonly filter: JsonObject;
+  readonly status: "running" | "done" | "cancelled";
+  readonly perMinute: number;
+  readonly expected: { readonly events: number; readonly runs: number };
+  readonly runs: number;
+  readonly refused: number;
+  readonly by: string;
+  readonly createdAt: string;
+}
+export interface AuditRow {
+  readonly id: string;
+  readonly at: string;
+  readonly by: string;
+  readonly address: string | null;
+  readonly deed: string;
+  readonly object: string | null;
+  readonly reason: string | null;
+  readonly details: JsonObject | null;
 }
 export interface BreakerRow {
   readonly service: string;

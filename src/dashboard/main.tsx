@@ -6,12 +6,14 @@ import { connect, useLiveState } from "./live.ts";
 import { Overview } from "./overview.tsx";
 import { Empty } from "./parts.tsx";
 import { RunPage } from "./run.tsx";
+import { Deeds } from "./deeds.tsx";
 import { Breakers, Sources } from "./services.tsx";
 
 const links = [
   ["", "Overview"],
   ["breakers", "Breakers"],
   ["sources", "Sources"],
+  ["audit", "Audit"],
 ] as const;
 
 function useRoute(): readonly string[] {
@@ -31,6 +33,7 @@ function Part({ route: [name = "", id = ""] }: { route: readonly string[] }) {
   if (name === "runs" && id !== "") return <RunPage id={id} />;
   if (name === "breakers") return <Breakers />;
   if (name === "sources") return <Sources />;
+  if (name === "audit") return <Deeds />;
   return (
     <Empty>
       <p>

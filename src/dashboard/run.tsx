@@ -1,4 +1,4 @@
-import type { ActionRow, RunDetail, Step } from "./api.ts";
+import type { ActionRow, Attempt, RunDetail, Step } from "./api.ts";
 import { useLoaded } from "./load.ts";
 import { Ago, Card, Empty, Facts, Raw, Shown, Status, Values } from "./parts.tsx";
 import { duration, shortId } from "./words.ts";
@@ -22,7 +22,7 @@ function Detail({ of: run }: { of: RunDetail }) {
           <code>signalbox review approve ID</code> or <code>signalbox review reject ID</code>.
         </p>
       )}
-      {run.status === "waiting" && run.waitingFor && (
+      {(run.status === "waiting" || run.status === "queued") && run.waitingFor && (
         <p class="notice hold">
           <strong>Waiting:</strong> {run.waitingFor.reason}
           {run.waitingFor.until && (
@@ -36,6 +36,18 @@ function Detail({ of: run }: { of: RunDetail }) {
       {run.reason !== null && (
         <p class={`notice ${run.status === "dead" ? "bad" : ""}`}>
           <strong>Ended because:</strong> {run.reason}
+        </p>
+      )}
+      {run.cleared && (
+        <p class="notice">
+          <strong>{run.cleared.by === "replay" ? "Run again" : `Discarded by ${run.cleared.by}`}</strong>{" "}
+          <Ago at={run.cleared.at} />: {run.cleared.reason}
+        </p>
+      )}
+      {run.status === "dead" && run.cleared === null && (
+        <p class="soft">
+          <code>signalbox dead-letters replay {run.id}</code> runs it again;{" "}
+          <code>signalbox dead-letters discard {run.id} --reason …</code> gives it up.
         </p>
       )}
       <Facts
@@ -56,6 +68,7 @@ function Detail({ of: run }: { of: RunDetail }) {
       <div class="columns">
         <Actions of={run.actions} />
         <div class="stack">
+          <History of={run.history} />
           <Decision of={run} />
           <Timeline of={run.steps} />
         </div>
@@ -78,6 +91,40 @@ function Decision({ of: run }: { of: RunDetail }) {
       ) : (
         <Values of={run.decision} />
       )}
+    </Card>
+  );
+}
+
+const endings: Readonly<Record<Attempt["end"], string>> = {
+  retryAt: "failed",
+  parkUntil: "parked",
+  awaitReview: "held for a person",
+  rejected: "rejected",
+  cancelled: "cancelled",
+  dead: "given up",
+  lost: "cut off",
+};
+
+/** Nothing to show for a run that every attempt of ended well. */
+function History({ of: attempts }: { of: readonly Attempt[] }) {
+  if (attempts.length === 0) return null;
+  return (
+    <Card title="How attempts ended">
+      <ol class="rows">
+        {attempts.map(({ number, times, ...attempt }) => (
+          <li key={number}>
+            <div class="line">
+              <strong>
+                {times === 1 ? number : `${number}–${number + times - 1}`} · {endings[attempt.end]}
+                {attempt.at !== null && ` at ${attempt.at}`}
+              </strong>
+              <Ago at={attempt.endedAt} />
+            </div>
+            <p class="why">{attempt.error}</p>
+            {!attempt.counted && <p class="soft">not counted</p>}
+          </li>
+        ))}
+      </ol>
     </Card>
   );
 }

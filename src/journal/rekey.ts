@@ -7,6 +7,8 @@
  * It may be cut off at any point and started again.
  */
 import type { Clock } from "../resilience/clock.ts";
+import { createIds } from "../resilience/ids.ts";
+import { recordDeed } from "./audit.ts";
 import { text } from "./rows.ts";
 import type { Connection } from "./sqlite-driver.ts";
 import type { Row, Sql, SqlValue } from "./sql.ts";
@@ -97,6 +99,16 @@ export function rekey({ folder, vault, clock }: { folder: string; vault: Vault; 
       db.answer(requireKeys(vault, clock.now()), clock.now());
       const count = columns.reduce((sum, column) => sum + sealColumn(db, column, keyId), 0);
       db.answer(remember(vault, [keyId], clock.now()), clock.now());
+      const details = { key: keyId, sealed: count };
+      const deed = {
+        by: "shell",
+        address: null,
+        deed: "rekey",
+        object: null,
+        reason: null,
+        details,
+      } as const;
+      db.answer(recordDeed({ now: clock.now() }, createIds(clock)("aud"), deed), clock.now());
       // What was replaced still stands in free pages and in the log until the file is written anew.
       db.exec("VACUUM");
       db.exec("PRAGMA wal_checkpoint(TRUNCATE)");

@@ -9,7 +9,7 @@ import { openSqliteJournal } from "../../src/journal/sqlite.ts";
 import { createVault } from "../../src/journal/vault.ts";
 import { systemClock } from "../../src/resilience/clock.ts";
 
-it("`rekey` seals the journal of the data folder, says with which key, and refuses without one", async () => {
+it("`rekey` seals the journal of the data folder, says with which key, is recorded, and refuses without one", async () => {
   const cwd = mkdtempSync(join(tmpdir(), "signalbox-rekey-"));
   onTestFinished(() => rmSync(cwd, { recursive: true, force: true }));
   const key = Buffer.alloc(32, 9);
@@ -34,4 +34,13 @@ it("`rekey` seals the journal of the data folder, says with which key, and refus
   expect(() => rekey(context({}))).toThrow(/SIGNALBOX_ENCRYPTION_KEY is not set/);
   rekey(context({ SIGNALBOX_ENCRYPTION_KEY: key.toString("hex") }));
   expect(printed).toEqual([{ key: createVault([key]).keyId, sealed: 1 }]);
+  const again = openSqliteJournal({
+    folder: join(cwd, ".signalbox"),
+    clock: systemClock,
+    vault: createVault([key]),
+  });
+  onTestFinished(() => again.journal.close());
+  expect((await again.reads.audit({ limit: 9 })).items).toMatchObject([
+    { by: "shell", deed: "rekey", details: { sealed: 1 } },
+  ]);
 });

@@ -72,6 +72,16 @@ describe.skipIf(lacking.length > 0)(title, () => {
         "https://",
       );
 
+      await page.goto(`${admin.url}/#/runs/run_4`);
+      await appears(page, "1–3 · failed at ticket");
+      await appears(page, "signalbox dead-letters discard run_4");
+      const dead = admin.journal.rows.runs.find(({ id }) => id === "run_4");
+      if (!dead) throw new Error("the sample has no dead run");
+      admin.journal.putRun({ ...dead, cleared: { at: now, by: "cli", reason: "a test" } });
+      await appears(page, "Discarded by cli");
+      await page.getByRole("link", { name: "Audit" }).click();
+      await appears(page, "dashboard from 127.0.0.1");
+
       // A restart of the service: the sign says so, and the page catches up by itself.
       await page.getByRole("link", { name: "Overview" }).click();
       const { port } = admin;
@@ -83,7 +93,7 @@ describe.skipIf(lacking.length > 0)(title, () => {
       await page.getByRole("status").getByText("● live").waitFor();
 
       await page.setViewportSize({ width: 320, height: 640 });
-      for (const path of ["", "runs/run_1", "runs/run_2", "events/evt_2", "breakers", "sources"]) {
+      for (const path of ["", "runs/run_1", "runs/run_2", "events/evt_2", "breakers", "sources", "audit"]) {
         await page.goto(`${admin.url}/#/${path}`);
         await page.getByRole("heading", { level: 1 }).waitFor();
         expect([path, await overflow(page)]).toEqual([path, 0]);

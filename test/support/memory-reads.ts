@@ -66,7 +66,11 @@ export function memoryJournal(rows: MemoryRows = emptyRows()): MemoryJournal {
     audit: {
       async record(entry) {
         const number = rows.audit.length + 1;
-        rows.audit.push({ ...entry, id: `aud_${String(number).padStart(4, "0")}`, at: number });
+        rows.audit.push({
+          ...entry,
+          id: `aud_${String(number).padStart(4, "0")}`,
+          at: Date.parse("2026-11-24T12:00:00Z") + number,
+        });
       },
     },
     listeners: () => listeners.size,
