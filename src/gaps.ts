@@ -4,7 +4,7 @@ import { Conflict } from "./domain/errors.ts";
 import type { InForce } from "./in-force.ts";
 import { fitsGlob } from "./inbox/patterns.ts";
 import type { Alerts } from "./observability/alerts.ts";
-import { startHealing } from "./worker/healing.ts";
+import { createHealing } from "./worker/healing.ts";
 import type { Healing, HealingParts } from "./worker/healing.ts";
 
 type Configured = "sources" | "settings" | "wanted" | "onTrouble";
@@ -13,7 +13,7 @@ export function healGaps(
   parts: Omit<HealingParts, Configured> & { readonly alerts: Alerts },
   current: () => InForce,
 ): Healing {
-  const healing = startHealing({
+  const healing = createHealing({
     ...parts,
     sources: () => current().sources,
     settings: () => current().settings.loaded.config.healing,

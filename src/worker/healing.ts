@@ -57,7 +57,10 @@ export interface Healing {
   heal(source: string, since?: number): Promise<HealResult>;
   /** Up to when nothing is missing; null for sources that are not healed, or were not yet. */
   healedUntil(source: string): Promise<number | null>;
-  stop(): Promise<void>;
+  /** Heals every source from time to time, until `stop`. */
+  begin(): { stop(): Promise<void> };
+  /** Aborts what was asked for by hand. */
+  stop(): void;
 }
 
 const leaseMs = 120_000;
@@ -68,59 +71,23 @@ const soonMs = 1_000;
 /** After a failure, and the longest until a source that a reload added is seen. */
 const againMs = 60_000;
 
-export function startHealing(parts: HealingParts): Healing {
-  const { clock, log } = parts;
+type Heal = (source: Source, turn: Pick<Round, "since" | "signal">) => Promise<HealResult>;
+
+export function createHealing(parts: HealingParts): Healing {
+  const { clock } = parts;
   const stopped = new AbortController();
-  const dueAt = new Map<string, number>();
   const busy = new Set<string>();
   let first = true;
-  let running: Promise<void> = Promise.resolve();
-  let timer = clock.after(0, tick);
 
-  function tick(): void {
-    running = healDue().finally(() => {
-      first = false;
-      if (stopped.signal.aborted) return;
-      const next = Math.min(clock.now() + againMs, ...dueAt.values());
-      timer = clock.after(Math.max(soonMs, next - clock.now()), tick);
-    });
-  }
-
-  async function healDue(): Promise<void> {
-    for (const source of parts.sources().values()) {
-      if (stopped.signal.aborted) return;
-      if (!heals(source) || busy.has(source.name) || (dueAt.get(source.name) ?? 0) > clock.now()) continue;
-      dueAt.set(source.name, clock.now() + (await waitAfter(source)));
-    }
-  }
-
-  /** Heals, and says in how many milliseconds it is due again. Never throws. */
-  async function waitAfter(source: Source): Promise<number> {
-    const { every } = parts.settings();
-    try {
-      const { more } = await exclusively(source, undefined);
-      return more ? soonMs : every;
-    } catch (error) {
-      if (stopped.signal.aborted) return every;
-      if (error instanceof Leased) return Math.max(soonMs, error.until - clock.now());
-      if (error instanceof ServiceError && error.kind === "invalid")
-        parts.onTrouble(source.name, `its gaps can't be healed: ${error.message}`);
-      log.warn({ source: source.name, err: error }, "healing: not done; it is tried again");
-      return pauseAfter(error, every, clock.now());
-    }
-  }
-
-  async function exclusively(source: Source, since: number | undefined): Promise<HealResult> {
+  const exclusively: Heal = async (source, turn) => {
     if (busy.has(source.name)) throw new Leased(source.name, clock.now() + againMs);
     busy.add(source.name);
     try {
-      return await leased(parts, source.name, (extend) =>
-        round(parts, source, { since, extend, first, signal: stopped.signal }),
-      );
+      return await leased(parts, source.name, (extend) => round(parts, source, { ...turn, first, extend }));
     } finally {
       busy.delete(source.name);
     }
-  }
+  };
 
   return {
     async heal(name, since) {
@@ -131,11 +98,57 @@ export function startHealing(parts: HealingParts): Healing {
           "wrong_state",
           `source ${name} can't be healed: it is inactive, or you have to set its credentials under \`healing\``,
         );
-      return exclusively(source, since);
+      return exclusively(source, { since, signal: stopped.signal });
     },
     healedUntil: async (name) => (await pointOf(parts, name)).at,
+    begin: () => healInTurn(parts, exclusively, () => (first = false)),
+    stop: () => stopped.abort(new Error("the service stops")),
+  };
+}
+
+function healInTurn(parts: HealingParts, heal: Heal, onRound: () => void): { stop(): Promise<void> } {
+  const { clock, log } = parts;
+  const over = new AbortController();
+  const dueAt = new Map<string, number>();
+  let running: Promise<void> = Promise.resolve();
+  let timer = clock.after(0, tick);
+
+  function tick(): void {
+    running = healDue().finally(() => {
+      onRound();
+      if (over.signal.aborted) return;
+      const next = Math.min(clock.now() + againMs, ...dueAt.values());
+      timer = clock.after(Math.max(soonMs, next - clock.now()), tick);
+    });
+  }
+
+  async function healDue(): Promise<void> {
+    for (const source of parts.sources().values()) {
+      if (over.signal.aborted) return;
+      if (!heals(source) || (dueAt.get(source.name) ?? 0) > clock.now()) continue;
+      dueAt.set(source.name, clock.now() + (await waitAfter(source)));
+    }
+  }
+
+  /** Heals, and says in how many milliseconds it is due again. Never throws. */
+  async function waitAfter(source: Source): Promise<number> {
+    const { every } = parts.settings();
+    try {
+      const { more } = await heal(source, { since: undefined, signal: over.signal });
+      return more ? soonMs : every;
+    } catch (error) {
+      if (over.signal.aborted) return every;
+      if (error instanceof Leased) return Math.max(soonMs, error.until - clock.now());
+      if (error instanceof ServiceError && error.kind === "invalid")
+        parts.onTrouble(source.name, `its gaps can't be healed: ${error.message}`);
+      log.warn({ source: source.name, err: error }, "healing: not done; it is tried again");
+      return pauseAfter(error, every, clock.now());
+    }
+  }
+
+  return {
     async stop() {
-      stopped.abort(new Error("the service stops"));
+      over.abort(new Error("the service stops"));
       timer.cancel();
       await running;
     },

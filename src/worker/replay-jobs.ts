@@ -44,14 +44,14 @@ export interface ReplayJobs {
   /** Throws Conflict: not_found, wrong_state. */
   cancel(id: string): Promise<ReplayJob>;
   resume(id: string): Promise<ReplayJob>;
-  /** Waits for the batch in hand. */
-  stop(): Promise<void>;
+  /** Carries them out until `stop`, which waits for the batch in hand. */
+  begin(): { stop(): Promise<void> };
 }
 
 const usualPerMinute = 300;
 const tickMs = 1_000;
 /** While nothing runs here, another process may have been asked. */
-const idleMs = 10_000;
+const idleMs = 2_000;
 const largestBatch = 50;
 /** A batch that was noted longer ago than this was left by a process that died. */
 const abandonedMs = 30_000;
@@ -63,27 +63,41 @@ interface Stored extends ReplayJob {
   readonly batch: { readonly rows: number; readonly at: number } | null;
 }
 
-export function startReplayJobs(parts: ReplayJobParts): ReplayJobs {
+export function createReplayJobs(parts: ReplayJobParts): ReplayJobs {
   const { state, clock } = parts;
-  /** Runs that may be started now, by job; in the memory of this process, so that a restart begins slowly. */
-  const credit = new Map<string, { runs: number; at: number }>();
-  let stopped = false;
-  let working: Promise<void> = Promise.resolve();
-  let timer = clock.after(0, tick);
+  /** Looks for work at once, if this process carries them out. */
+  let look = (): void => {};
 
-  function tick(): void {
-    timer.cancel();
-    working = round(working);
-  }
-  async function round(before: Promise<void>): Promise<void> {
-    await before;
-    const busy = await work(parts, credit, () => stopped).catch((error: unknown) => {
-      if (!(error instanceof JournalUnavailable))
-        parts.log.error({ err: error }, "a replay could not go on; it tries again");
-      return true;
-    });
-    timer.cancel();
-    if (!stopped) timer = clock.after(busy ? tickMs : idleMs, tick);
+  function begin(): { stop(): Promise<void> } {
+    /** Runs that may be started now, by job; in the memory of this process, so that a restart begins slowly. */
+    const credit = new Map<string, { runs: number; at: number }>();
+    let stopped = false;
+    let working: Promise<void> = Promise.resolve();
+    let timer = clock.after(0, tick);
+    look = tick;
+
+    function tick(): void {
+      if (stopped) return;
+      timer.cancel();
+      working = round(working);
+    }
+    async function round(before: Promise<void>): Promise<void> {
+      await before;
+      const busy = await work(parts, credit, () => stopped).catch((error: unknown) => {
+        if (!(error instanceof JournalUnavailable))
+          parts.log.error({ err: error }, "a replay could not go on; it tries again");
+        return true;
+      });
+      timer.cancel();
+      if (!stopped) timer = clock.after(busy ? tickMs : idleMs, tick);
+    }
+    return {
+      async stop() {
+        stopped = true;
+        timer.cancel();
+        await working;
+      },
+    };
   }
 
   async function change(id: string, next: (job: Stored) => Stored): Promise<ReplayJob> {
@@ -115,7 +129,7 @@ export function startReplayJobs(parts: ReplayJobParts): ReplayJobs {
         batch: null,
       };
       await state.put("replay", job.id, { ...job } as unknown as Json, 0);
-      if (!stopped) tick();
+      look();
       return shown(job);
     },
     list: async () =>
@@ -138,14 +152,10 @@ export function startReplayJobs(parts: ReplayJobParts): ReplayJobs {
           );
         return { ...stored, status: "running", updatedAt: clock.now() };
       });
-      if (!stopped) tick();
+      look();
       return job;
     },
-    async stop() {
-      stopped = true;
-      timer.cancel();
-      await working;
-    },
+    begin,
   };
 }
 

@@ -52,9 +52,11 @@ export interface Watches {
   view(source: Source): Promise<WatchView | null>;
   /** The configuration was replaced: every watch is renewed as it now has to be. */
   reloaded(): void;
-  /** Once requests are received: a provider may ask our own address before it agrees. */
-  start(): void;
-  stop(): Promise<void>;
+  /**
+   * Looks after all of them until `stop`. Once requests are received: a provider may ask our own address before it
+   * agrees.
+   */
+  begin(): { stop(): Promise<void> };
 }
 
 const minuteMs = 60_000;
@@ -70,30 +72,21 @@ export async function heldWatch(state: State, source: string): Promise<Watch | n
 
 export function createWatches(parts: WatchParts): Watches {
   const { clock, log, sources } = parts;
-  const stopped = new AbortController();
   /** By source: when it is next looked at; unset at the start. */
   const dueAt = new Map<string, number>();
   /** By source: the end of the watch whose lapse was told. */
   const toldLapse = new Map<string, number>();
   const underWay = new Map<string, Promise<void>>();
-  let running: Promise<void> = Promise.resolve();
-  let timer: { cancel(): void } | null = null;
 
-  function tick(): void {
-    running = renewDue().finally(() => {
-      if (!stopped.signal.aborted) timer = clock.after(minuteMs, tick);
-    });
-  }
-
-  async function renewDue(): Promise<void> {
+  async function renewDue(signal: AbortSignal): Promise<void> {
     for (const source of sources().values()) {
-      if (stopped.signal.aborted || !source.active) continue;
+      if (signal.aborted || !source.active) continue;
       try {
-        await noteCursor(parts, source, stopped.signal);
+        await noteCursor(parts, source, signal);
         if (!source.keepAlive) continue;
-        if (clock.now() >= (dueAt.get(source.name) ?? 0)) await renew(source.name, stopped.signal);
+        if (clock.now() >= (dueAt.get(source.name) ?? 0)) await renew(source.name, signal);
       } catch (error) {
-        if (stopped.signal.aborted) return;
+        if (signal.aborted) return;
         log.warn({ source: source.name, err: error }, "a watch could not be renewed; it is tried again");
       } finally {
         await show(source).catch(() => {});
@@ -133,13 +126,23 @@ export function createWatches(parts: WatchParts): Watches {
     renew,
     view: (source) => viewOf(parts, source),
     reloaded: () => dueAt.clear(),
-    start() {
-      timer = clock.after(0, tick);
-    },
-    async stop() {
-      stopped.abort(new Error("the service stops"));
-      timer?.cancel();
-      await running;
+    begin() {
+      const over = new AbortController();
+      let running: Promise<void> = Promise.resolve();
+      dueAt.clear();
+      let timer = clock.after(0, tick);
+      function tick(): void {
+        running = renewDue(over.signal).finally(() => {
+          if (!over.signal.aborted) timer = clock.after(minuteMs, tick);
+        });
+      }
+      return {
+        async stop() {
+          over.abort(new Error("the service stops"));
+          timer.cancel();
+          await running;
+        },
+      };
     },
   };
 }

@@ -21,7 +21,7 @@ import { startStripe } from "../../src/sandbox/stripe.ts";
 import type { StripeSandbox } from "../../src/sandbox/stripe.ts";
 import { signGithub, signStripe } from "../../src/sandbox/senders.ts";
 import { createSources } from "../../src/sources/index.ts";
-import { startHealing } from "../../src/worker/healing.ts";
+import { createHealing } from "../../src/worker/healing.ts";
 import { lastAlive, startSweeper } from "../../src/worker/sweeper.ts";
 import { manualClock } from "../support/clock.ts";
 import type { ManualClock } from "../support/clock.ts";
@@ -102,7 +102,7 @@ async function service({
   );
   for (const source of more) sources.set(source.name, source);
   const trouble: string[] = [];
-  const healing = startHealing({
+  const healing = createHealing({
     ...store,
     inbox: between(inbox),
     guard,
@@ -119,6 +119,7 @@ async function service({
     aliveBefore: await lastAlive(store.state),
     owner: ids("run"),
   });
+  const rounds = healing.begin();
   const sweeper = startSweeper({
     ...store,
     queue,
@@ -162,7 +163,8 @@ async function service({
       }
     },
     async stop() {
-      await healing.stop();
+      healing.stop();
+      await rounds.stop();
       await sweeper.stop();
       await store.journal.close();
     },

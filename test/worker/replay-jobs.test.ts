@@ -6,7 +6,7 @@ import type { Journal } from "../../src/domain/ports.ts";
 import type { ReplayFilter } from "../../src/domain/replay.ts";
 import { silentLog } from "../../src/observability/log.ts";
 import { createIds } from "../../src/resilience/ids.ts";
-import { startReplayJobs } from "../../src/worker/replay-jobs.ts";
+import { createReplayJobs } from "../../src/worker/replay-jobs.ts";
 import type { ReplayJobs } from "../../src/worker/replay-jobs.ts";
 import { replay } from "../../src/worker/replay.ts";
 import { openLine } from "../support/line.ts";
@@ -26,7 +26,7 @@ const agent: AgentDefinition = {
 /** A line whose worker does not run: what a replay starts stays queued, to be counted. */
 function open() {
   const line = openLine({ agent });
-  const opened: ReplayJobs[] = [];
+  const all: { stop(): Promise<void> }[] = [];
   const parts = (journal: Pick<Journal, "replay"> = line.journal) => ({
     reads: line.reads,
     state: line.state,
@@ -40,9 +40,10 @@ function open() {
     expansionOf: line.inbox.expansionOf,
   });
   const start = (journal?: Pick<Journal, "replay">) => {
-    const jobs = startReplayJobs(parts(journal));
-    opened.push(jobs);
-    return jobs;
+    const jobs = createReplayJobs(parts(journal));
+    const opened = { ...jobs, ...jobs.begin() };
+    all.push(opened);
+    return opened;
   };
   const receive = async (count: number) => {
     const runs: string[] = [];
@@ -74,7 +75,7 @@ function open() {
         ...(perMinute === undefined ? {} : { perMinute }),
       }),
     async close() {
-      for (const jobs of opened) await jobs.stop();
+      for (const jobs of all) await jobs.stop();
       await line.close();
     },
   };

@@ -100,6 +100,7 @@ let box: ReturnType<typeof mailbox>;
 let line: Line;
 let source: Source;
 let watches: Watches;
+let duty: { stop(): Promise<void> } | null;
 let lapsed: string[];
 beforeEach(() => {
   box = mailbox();
@@ -107,9 +108,10 @@ beforeEach(() => {
   source = box.source(() => line.clock.now());
   line = openLine({ agent: idle, source });
   watches = newWatches();
+  duty = null;
 });
 afterEach(async () => {
-  await watches.stop();
+  await duty?.stop();
   await line.close();
 });
 
@@ -124,7 +126,7 @@ const view = () => watches.view(source);
 describe("a watch", () => {
   it("is made at the start, after it was noted where the mailbox stands; then the feed is read once", async () => {
     box.messages.push("old");
-    watches.start();
+    duty = watches.begin();
     await line.clock.advance(0);
     expect(box.told).toEqual(["position", "made", "read 1"]);
     expect(await view()).toEqual({
@@ -139,20 +141,20 @@ describe("a watch", () => {
   });
 
   it("is renewed when that is due, not before, and at every start", async () => {
-    watches.start();
+    duty = watches.begin();
     await line.clock.advance(9 * hourMs);
     expect(box.told).toEqual(["position", "made", "read 0"]);
     await line.clock.advance(hourMs + minuteMs);
     expect(box.told.slice(3)).toEqual(["renewed"]);
-    await watches.stop();
+    await duty?.stop();
     watches = newWatches();
-    watches.start();
+    duty = watches.begin();
     await line.clock.advance(0);
     expect(box.told.slice(4)).toEqual(["renewed"]);
   });
 
   it("is renewed as the configuration says once that was replaced", async () => {
-    watches.start();
+    duty = watches.begin();
     await line.clock.advance(0);
     watches.reloaded();
     await line.clock.advance(minuteMs);
@@ -161,13 +163,13 @@ describe("a watch", () => {
 
   it("that lives for a moment only does not keep its provider busy", async () => {
     box.watch = (now) => ({ id: "watch", of: "", expiresAt: now + 1, renewAt: now });
-    watches.start();
+    duty = watches.begin();
     await line.clock.advance(30 * minuteMs);
     expect(box.told.filter((one) => one === "made" || one === "renewed").length).toBeLessThanOrEqual(4);
   });
 
   it("that can't be renewed is tried again, less and less often, and shows why", async () => {
-    watches.start();
+    duty = watches.begin();
     await line.clock.advance(0);
     const before = box.told.length;
     box.fault = new ServiceError("source:mail", "invalid", "answered HTTP 400");
@@ -210,7 +212,7 @@ describe("a watch", () => {
         return watch;
       },
     };
-    watches.start();
+    duty = watches.begin();
     await line.clock.advance(0);
     expect([await stored(), (await view())?.state]).toEqual([[], "failing"]);
     box.fault = null;
@@ -219,7 +221,7 @@ describe("a watch", () => {
   });
 
   it("is renewed once, however many ask for it at the same moment", async () => {
-    watches.start();
+    duty = watches.begin();
     await line.clock.advance(0);
     await Promise.all([watches.renew("mail", never), watches.renew("mail", never)]);
     expect(box.told.slice(3)).toEqual(["renewed"]);

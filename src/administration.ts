@@ -1,0 +1,57 @@
+/** The admin port of a process: what people see, and what they may do. */
+import type { Audit } from "./domain/audit.ts";
+import type { Admin, Control, Readiness } from "./http/admin.ts";
+import { dashboardFolder, version } from "./package.ts";
+import type { Parts } from "./parts.ts";
+import { sourceRows } from "./source-rows.ts";
+import type { Upkeep } from "./upkeep.ts";
+import { createDeadLetters } from "./worker/dead-letters.ts";
+import { replay } from "./worker/replay.ts";
+import { createReview } from "./worker/review.ts";
+
+interface AdministrationParts extends Parts {
+  readonly upkeep: Upkeep;
+  readonly audit: Audit;
+  readonly token: string;
+  readonly ready: () => Promise<Readiness>;
+}
+
+export interface Administration extends Pick<Admin, "loginPath" | "close"> {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Resolves once it is answered. Rejects with an Error that says why the port can't be had. */
+export async function startAdministration(parts: AdministrationParts): Promise<Administration> {
+  const { store, upkeep, guard, clock, current } = parts;
+  const { server } = current().settings.loaded.config;
+  const { watches, healing } = upkeep;
+  const { createAdmin } = await import("./http/admin.ts");
+  const admin = createAdmin({
+    ...parts,
+    ...store,
+    control: controlOf(parts),
+    breakers: () => guard.list(),
+    sources: () =>
+      sourceRows({ reads: store.reads, clock, current, watches, healedUntil: healing.healedUntil }),
+    assets: dashboardFolder,
+    version,
+  });
+  const { port } = await admin.listen({ host: server.adminHost, port: server.adminPort });
+  return { host: server.adminHost, port, loginPath: admin.loginPath, close: admin.close };
+}
+
+function controlOf({ store, queue, upkeep }: AdministrationParts): Control {
+  const { journal, reads } = store;
+  const { jobs, healing, targets } = upkeep;
+  return {
+    ...createReview(journal, reads, queue),
+    ...createDeadLetters(journal, reads),
+    heal: healing.heal,
+    verify: targets.verify,
+    replay: (filter, how) => replay({ ...targets, journal, queue, jobs }, filter, how),
+    replays: jobs.list,
+    cancelReplay: jobs.cancel,
+    resumeReplay: jobs.resume,
+  };
+}
