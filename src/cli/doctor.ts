@@ -2,11 +2,12 @@
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { createServer } from "node:net";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { gapNotes } from "../config/gaps.ts";
 import { secretFindings } from "../config/secret-dates.ts";
 import { loadSettings } from "../in-force.ts";
 import type { Settings } from "../in-force.ts";
+import { verifyFile } from "../journal/sqlite-health.ts";
 import { systemClock } from "../resilience/clock.ts";
 import type { Context } from "./context.ts";
 import { Failure, exitCodes } from "./failure.ts";
@@ -34,6 +35,7 @@ export async function doctor(context: Context): Promise<ExitCode> {
     nodeVersion(),
     ...configuration(settings),
     ...(await dataFolderFindings(context)),
+    ...journalFindings(context),
     ...(await service(context, settings.ok ? settings : null)),
   ];
   const faults = findings.filter((one) => one.status === "fault").length;
@@ -107,6 +109,20 @@ function configuration(settings: Awaited<ReturnType<typeof loadSettings>>): Find
 
 const lowBytes = 1_000_000_000;
 const tooLowBytes = 100_000_000;
+
+/** Reads every page, with a connection of its own: the service may run. */
+function journalFindings(context: Context): Finding[] {
+  const file = join(dataFolder(context), "journal.db");
+  if (context.environment.databaseUrl !== null || !existsSync(file)) return [];
+  const check = "journal";
+  try {
+    const { events, runs } = verifyFile(file);
+    return [{ check, status: "ok", message: `whole; ${counted(events, "event")}, ${counted(runs, "run")}` }];
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return [{ check, status: "fault", message }];
+  }
+}
 
 async function dataFolderFindings(context: Context): Promise<Finding[]> {
   const folder = dataFolder(context);

@@ -92,9 +92,9 @@ const batch = 200;
 export function rekey({ folder, vault, clock }: { folder: string; vault: Vault; clock: Clock }): number {
   const { keyId } = vault;
   if (keyId === null) throw new Error(`${envName} is not set: there is no key to encrypt with`);
-  const { file, lock } = holdFolder(folder);
+  const held = holdFolder(folder);
   try {
-    const db = openFile(file, { vault, verify: false });
+    const db = openFile(held.file, { vault, thorough: false, used: held.used });
     try {
       db.answer(requireKeys(vault, clock.now()), clock.now());
       const count = columns.reduce((sum, column) => sum + sealColumn(db, column, keyId), 0);
@@ -117,7 +117,7 @@ export function rekey({ folder, vault, clock }: { folder: string; vault: Vault; 
       db.close();
     }
   } finally {
-    lock.close();
+    held.release();
   }
 }
 

@@ -62,6 +62,10 @@ export class Connection {
   all(sql: string, ...values: SqlValue[]): Row[] {
     return this.#prepared(sql).all(...values) as Row[];
   }
+  /** Row by row, as they are read. */
+  *each(sql: string, ...values: SqlValue[]): Generator<Row> {
+    yield* this.#prepared(sql).iterate(...values) as Iterable<Row>;
+  }
   /** Answers every statement of a query at once: nothing runs in between. `now` is the time of all of them. */
   answer<T>(query: Sql<T>, now: number): T {
     let step = query.next();
@@ -117,5 +121,7 @@ export const isBroken = (error: unknown): boolean => [10, 11, 26].includes(resul
 /** SQLITE_FULL, SQLITE_BUSY, SQLITE_LOCKED, SQLITE_READONLY, SQLITE_CANTOPEN, and the broken ones. */
 export const isUnavailable = (error: unknown): boolean =>
   isBroken(error) || [5, 6, 8, 13, 14].includes(resultCode(error) ?? -1);
+/** SQLITE_IOERR: the disk failed, which says nothing of what is in the file. */
+export const isIoError = (error: unknown): boolean => resultCode(error) === 10;
 /** SQLITE_BUSY: another process holds it. */
 export const isBusy = (error: unknown): boolean => resultCode(error) === 5;

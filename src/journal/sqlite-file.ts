@@ -7,14 +7,34 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { migrations } from "./migrations/index.ts";
-import { integer, text } from "./rows.ts";
+import { integer } from "./rows.ts";
 import { Connection, isBusy } from "./sqlite-driver.ts";
+import { checkFile, orDamaged, requireFile } from "./sqlite-health.ts";
 import type { Vault } from "./vault.ts";
 
+export interface HeldFolder {
+  readonly file: string;
+  /** Whether a journal was begun here before. */
+  readonly used: boolean;
+  /** From now on a journal that is gone is missed. */
+  begun(): void;
+  release(): void;
+}
+
 /** The folder, made and locked, and the journal's file in it. Throws when another process holds it. */
-export function holdFolder(folder: string): { file: string; lock: { close(): void } } {
+export function holdFolder(folder: string): HeldFolder {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  return { file: join(folder, "journal.db"), lock: lockFolder(folder) };
+  const lock = lockFolder(folder);
+  const used = integer(lock.get("PRAGMA user_version") ?? {}, "user_version") > 0;
+  return {
+    file: join(folder, "journal.db"),
+    used,
+    begun: () => {
+      // In exclusive mode the lock outlasts the commit.
+      if (!used) lock.exec("PRAGMA user_version = 1; COMMIT; BEGIN EXCLUSIVE");
+    },
+    release: () => lock.close(),
+  };
 }
 
 function lockFolder(folder: string): Connection {
@@ -32,12 +52,29 @@ function lockFolder(folder: string): Connection {
   }
 }
 
-/** `verify`: after an I/O error the file is checked before it is believed; at a normal start that would cost seconds. */
+/**
+ * `thorough`: after an I/O error all of the file is checked before it is believed. `used`: there has to be one.
+ * Throws JournalDamaged, or an Error when a newer version wrote it.
+ */
 export function openFile(
   file: string,
-  options: { maxPages?: number | undefined; vault: Vault | undefined; verify: boolean },
+  options: { maxPages?: number | undefined; vault: Vault | undefined; thorough: boolean; used: boolean },
 ): Connection {
+  if (options.used) requireFile(file);
   const db = new Connection(file, options.vault);
+  try {
+    return orDamaged(file, () => prepared(db, file, options));
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function prepared(
+  db: Connection,
+  file: string,
+  options: { maxPages?: number | undefined; thorough: boolean },
+): Connection {
   // FULL on every opening: SQLite falls back to NORMAL for a WAL file, and an acknowledged event could be lost.
   db.exec(
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON",
@@ -47,9 +84,7 @@ export function openFile(
   // Dedupe keys are spread over their whole index: 16 MB keep some hundred thousand of them at hand.
   db.exec("PRAGMA cache_size = -16000");
   if (options.maxPages !== undefined) db.exec(`PRAGMA max_page_count = ${Math.trunc(options.maxPages)}`);
-  const check = options.verify ? db.get("PRAGMA quick_check(1)") : undefined;
-  if (check && text(check, "quick_check") !== "ok")
-    throw new Error(`${file} is damaged: restore it from a backup`);
+  checkFile(db, file, options.thorough);
   migrate(db, file);
   return db;
 }

@@ -23,9 +23,10 @@ export interface SqliteOptions {
  * that is sealed with a key which is not there.
  */
 export function openSqliteJournal({ folder, clock, maxPages, vault }: SqliteOptions): JournalParts {
-  const { file, lock } = holdFolder(folder);
+  const held = holdFolder(folder);
   const open = (again: boolean): Connection => {
-    const db = openFile(file, { maxPages, vault, verify: again });
+    const db = openFile(held.file, { maxPages, vault, thorough: again, used: again || held.used });
+    held.begun();
     db.answer(requireKeys(db.vault, clock.now()), clock.now());
     return db;
   };
@@ -33,7 +34,7 @@ export function openSqliteJournal({ folder, clock, maxPages, vault }: SqliteOpti
   try {
     writer = new Writer(open, clock);
   } catch (error) {
-    lock.close();
+    held.release();
     throw error;
   }
   return partsOn({
@@ -44,7 +45,7 @@ export function openSqliteJournal({ folder, clock, maxPages, vault }: SqliteOpti
     subscribe: (listener) => writer.subscribe(listener),
     close: async () => {
       writer.close();
-      lock.close();
+      held.release();
     },
   });
 }

@@ -44,10 +44,4 @@ export function addSetUp(program: Command, { does }: Parts): void {
     .command("doctor")
     .description("look at everything the service needs here")
     .action(does(async (context) => (await import("../doctor.ts")).doctor(context)));
-  program
-    .command("rekey")
-    .description(
-      "encrypt what is stored with the first key of SIGNALBOX_ENCRYPTION_KEY; stop the service first",
-    )
-    .action(does(async (context) => (await import("../rekey.ts")).rekey(context)));
 }

@@ -8,6 +8,7 @@ import { version } from "../../package.ts";
 import type { Context } from "../context.ts";
 import { addDeciding } from "./deciding.ts";
 import { addEditing } from "./editing.ts";
+import { addKeeping } from "./keeping.ts";
 import type { Parts, Result } from "./parts.ts";
 import { addReading } from "./reading.ts";
 import { addSending } from "./sending.ts";
@@ -54,6 +55,7 @@ export function commands(runner: Runner): Command {
   addSending(program, parts);
   addReading(program, parts);
   addDeciding(program, parts);
+  addKeeping(program, parts);
   addEditing(program, parts);
   return program;
 }
