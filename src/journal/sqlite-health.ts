@@ -14,7 +14,7 @@ import { Connection, isBroken, isIoError } from "./sqlite-driver.ts";
 const smallFile = 16_000_000;
 
 /** Nothing was changed. The message says what was found and what to do. */
-export class JournalDamaged extends Error {
+class JournalDamaged extends Error {
   override readonly name = "JournalDamaged";
 
   constructor(file: string, found: string, cause?: unknown) {
