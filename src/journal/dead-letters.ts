@@ -22,14 +22,18 @@ export function* discard(tx: Transaction, run: string, reason: string, by: strin
   tx.changed("run", run);
 }
 
-/** The dead runs of the event and the agent whose place `again` takes. */
+/**
+ * The dead runs of the event and the agent whose place `again` takes. All runs of the two are asked for, which are few:
+ * asked for the dead ones, a database may look through every dead run there is.
+ */
 export function* clearReplaced(tx: Transaction, event: string, agent: string, again: string): Sql<void> {
-  const replaced = yield* sql.all(
-    "SELECT id FROM runs WHERE event = ? AND agent = ? AND status = 'dead' AND cleared_at IS NULL",
+  const runs = yield* sql.all(
+    "SELECT id, status, cleared_at FROM runs WHERE event = ? AND agent = ?",
     event,
     agent,
   );
-  for (const row of replaced) {
+  for (const row of runs) {
+    if (text(row, "status") !== "dead" || integerOrNull(row, "cleared_at") !== null) continue;
     const run = text(row, "id");
     yield* sql.run(
       "UPDATE runs SET cleared_at = ?, cleared_by = 'replay', cleared_reason = ? WHERE id = ?",

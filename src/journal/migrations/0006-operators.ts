@@ -19,7 +19,7 @@ CREATE TABLE attempts (
 ALTER TABLE runs ADD COLUMN cleared_at INTEGER;
 ALTER TABLE runs ADD COLUMN cleared_by TEXT;
 ALTER TABLE runs ADD COLUMN cleared_reason TEXT;
-CREATE INDEX dead_letters ON runs (id) WHERE status = 'dead' AND cleared_at IS NULL;
+CREATE INDEX dead_letters ON runs (cleared_at, id) WHERE status = 'dead' AND cleared_at IS NULL;
 
 CREATE TABLE audit (
   id       TEXT PRIMARY KEY,
