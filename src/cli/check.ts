@@ -8,6 +8,7 @@ import type { Context } from "./context.ts";
 import { exitCodes } from "./failure.ts";
 import type { ExitCode } from "./failure.ts";
 import { settingsOptions } from "./settings.ts";
+import { counted } from "./tables.ts";
 import { wrap } from "./terminal.ts";
 
 export async function check(context: Context): Promise<ExitCode> {
@@ -46,5 +47,3 @@ function summary({ loaded, prompts }: Settings, ok: string): string {
   const idle = warnings.length === 0 ? "" : `, ${counted(warnings.length, "warning")}`;
   return `${ok}: ${parts.join(", ")}${idle}`;
 }
-
-const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;

@@ -15,7 +15,7 @@ import type { ExitCode } from "./failure.ts";
 import { connect, dataFolder, readServerFile, urlOf } from "./service.ts";
 import type { BreakerRow, List, SourceRow } from "./service.ts";
 import { settingsOptions } from "./settings.ts";
-import { moment } from "./tables.ts";
+import { counted, moment } from "./tables.ts";
 import { wrap } from "./terminal.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -47,8 +47,6 @@ export async function doctor(context: Context): Promise<ExitCode> {
   }
   return faults === 0 ? exitCodes.ok : exitCodes.doctor;
 }
-
-const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
 function print(terminal: Terminal, { check, status, message, fix }: Finding): void {
   const colors = {

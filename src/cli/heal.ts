@@ -45,11 +45,8 @@ function choose(
     const chosen = rows.filter(({ unhealed }) => unhealed === null);
     const skipped = rows.filter(({ unhealed }) => unhealed !== null);
     if (chosen.length > 0) return { chosen, skipped };
-    const reasons = skipped.map(({ name, unhealed }) => `  ${name}: ${unhealed ?? ""}`);
-    throw new Failure(
-      "no source can be healed",
-      reasons.length === 0 ? {} : { hint: reasons.join("\n").trimStart() },
-    );
+    const reasons = skipped.map(({ name, unhealed }) => `${name}: ${unhealed ?? ""}`);
+    throw new Failure("no source can be healed", reasons.length === 0 ? {} : { hint: reasons.join("\n") });
   }
   const row = rows.find(({ name }) => name === wanted);
   if (!row) {

@@ -8,6 +8,8 @@ import type { Context } from "./context.ts";
 import { Failure, exitCodes, usage } from "./failure.ts";
 import type { ExitCode } from "./failure.ts";
 import { dataFolder } from "./service.ts";
+import { counted } from "./tables.ts";
+import { wrap } from "./terminal.ts";
 
 const megabytes = (bytes: number): string => `${(bytes / 1_000_000).toFixed(1)} MB`;
 
@@ -29,7 +31,10 @@ export function backup(context: Context, file: string, { force = false }: { forc
     throw usage(`${file} exists`, "Name another file, or replace this one with --force.");
   const { bytes, events, runs } = backUp(dataFolder(context), to);
   if (terminal.json) terminal.printJson({ file: to, bytes, events, runs });
-  else terminal.print(`${file}: ${events} events and ${runs} runs, ${megabytes(bytes)}, checked`);
+  else
+    terminal.print(
+      `${file}: ${counted(events, "event")} and ${counted(runs, "run")}, ${megabytes(bytes)}, checked`,
+    );
   terminal.note("The encryption key and the configuration are not in it: keep them apart.");
 }
 
@@ -42,11 +47,17 @@ export function restore(context: Context, file: string): void {
   );
   const restored = restoreJournal(dataFolder(context), resolve(cwd, file), systemClock);
   if (terminal.json) terminal.printJson(restored);
-  else terminal.print(`restored ${restored.events} events and ${restored.runs} runs from ${file}`);
+  else
+    terminal.print(
+      `restored ${counted(restored.events, "event")} and ${counted(restored.runs, "run")} from ${file}`,
+    );
   if (restored.aside !== null) terminal.note(`The journal that was there is kept as ${restored.aside}`);
   terminal.note(
-    "What came and what was done after the back-up is not in it. `signalbox heal` fetches what providers still have; " +
-      "what an agent does again for it is sent again where the vendor takes no key, so look at held actions first.",
+    wrap(
+      "What came and what was done after the back-up is not in it. `signalbox heal` fetches what providers still have. " +
+        "Before the first start, see docs/operating.md for what may be done a second time.",
+      terminal.width,
+    ),
   );
 }
 

@@ -5,6 +5,7 @@ import { idOf } from "./lists.ts";
 import { paceText, timeLeft } from "./replay-jobs.ts";
 import { connect } from "./service.ts";
 import type { ReplayRow, Service } from "./service.ts";
+import { counted } from "./tables.ts";
 import { wrap } from "./terminal.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -194,5 +195,3 @@ function merged(parts: Replayed["unverified"]): Replayed["unverified"] {
   for (const { reason, events } of parts) byReason.set(reason, (byReason.get(reason) ?? 0) + events);
   return [...byReason].map(([reason, events]) => ({ reason, events }));
 }
-
-const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;

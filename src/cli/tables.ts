@@ -88,3 +88,6 @@ export function painted({ paint }: Pick<Terminal, "paint">, status: string): str
       return status;
   }
 }
+
+/** `1 event`, `2 events`. */
+export const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;

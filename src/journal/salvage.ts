@@ -8,7 +8,6 @@ import { moveAside } from "./backup.ts";
 import { text } from "./rows.ts";
 import { Connection, isBroken } from "./sqlite-driver.ts";
 import { holdFolder, openFile } from "./sqlite-file.ts";
-import { orDamaged } from "./sqlite-health.ts";
 import type { Row } from "./sql.ts";
 
 export interface Salvaged {
@@ -29,7 +28,7 @@ export function salvage(folder: string, clock: Clock): Salvaged {
     if (!existsSync(held.file)) throw new Error(`there is no journal in ${folder}`);
     const fresh = `${held.file}.salvaged`;
     rmSync(fresh, { force: true });
-    const tables = copyReadable(held.file, fresh);
+    const tables = readable(held.file, fresh);
     const aside = moveAside(held.file, clock);
     renameSync(fresh, held.file);
     held.begun();
@@ -39,31 +38,43 @@ export function salvage(folder: string, clock: Clock): Salvaged {
   }
 }
 
+function readable(file: string, fresh: string): Salvaged["tables"] {
+  try {
+    return copyReadable(file, fresh);
+  } catch (error) {
+    rmSync(fresh, { force: true });
+    if (!isBroken(error)) throw error;
+    const found = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `nothing can be read of ${file} (${found}), and nothing was changed. Put a back-up in its place with \`signalbox restore FILE\``,
+      { cause: error },
+    );
+  }
+}
+
 function copyReadable(file: string, fresh: string): Salvaged["tables"] {
-  return orDamaged(file, () => {
-    const from = new Connection(file);
-    const to = openFile(fresh, { vault: undefined, thorough: false, used: false });
-    try {
-      // A run may be saved whose event is not.
-      to.exec("PRAGMA foreign_keys = OFF");
-      const known = to.all("SELECT name, sql FROM sqlite_schema WHERE type = 'table' ORDER BY name");
-      // Read at once: the schema of what is damaged may be gone too.
-      from.all("SELECT name FROM sqlite_schema");
-      const tables = known.map((table) => {
-        const name = text(table, "name");
-        const rowid = !/WITHOUT ROWID/i.test(text(table, "sql"));
-        to.exec("BEGIN");
-        const saved = copyTable(from, to, name, rowid);
-        to.exec("COMMIT");
-        return { name, ...saved };
-      });
-      to.exec("PRAGMA journal_mode = DELETE");
-      return tables;
-    } finally {
-      from.close();
-      to.close();
-    }
-  });
+  const from = new Connection(file);
+  const to = openFile(fresh, { vault: undefined, thorough: false, used: false });
+  try {
+    // A run may be saved whose event is not.
+    to.exec("PRAGMA foreign_keys = OFF");
+    const known = to.all("SELECT name, sql FROM sqlite_schema WHERE type = 'table' ORDER BY name");
+    // Read at once: the schema of what is damaged may be gone too.
+    from.all("SELECT name FROM sqlite_schema");
+    const tables = known.map((table) => {
+      const name = text(table, "name");
+      const rowid = !/WITHOUT ROWID/i.test(text(table, "sql"));
+      to.exec("BEGIN");
+      const saved = copyTable(from, to, name, rowid);
+      to.exec("COMMIT");
+      return { name, ...saved };
+    });
+    to.exec("PRAGMA journal_mode = DELETE");
+    return tables;
+  } finally {
+    from.close();
+    to.close();
+  }
 }
 
 function copyTable(

@@ -123,6 +123,14 @@ describe("a journal that is damaged", () => {
     expect(tables.find(({ name }) => name === "events")?.rows).toBe(events);
   });
 
+  it("of which nothing can be read is left as it is by salvaging, which says so", async () => {
+    const { folder, file } = await folderOf(20);
+    damages["is a text"]?.(file);
+    expect(() => salvage(folder, systemClock)).toThrow(/nothing can be read of .+nothing was changed/);
+    expect(readFileSync(file, "utf8")).toMatch(/^not a database/);
+    expect(readdirSync(folder).filter((name) => name.includes("salvaged"))).toEqual([]);
+  });
+
   it("is whole after salvaging one that was not damaged at all", async () => {
     const { folder } = await folderOf(20);
     expect(salvage(folder, systemClock).tables.every(({ whole }) => whole)).toBe(true);
