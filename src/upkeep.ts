@@ -6,6 +6,7 @@ import type { Healing } from "./worker/healing.ts";
 import { createReplayJobs } from "./worker/replay-jobs.ts";
 import type { ReplayJobs } from "./worker/replay-jobs.ts";
 import type { TargetParts } from "./worker/replay-targets.ts";
+import { startRetention } from "./worker/retention.ts";
 import { startSilenceAlarm } from "./worker/silence.ts";
 import { lastAlive, startSweeper } from "./worker/sweeper.ts";
 import { verifyAgain } from "./worker/verify.ts";
@@ -51,10 +52,8 @@ export async function createUpkeep(parts: Parts): Promise<Upkeep> {
         healing.begin(),
         jobs.begin(),
         hourly,
-        startSweeper({
-          ...shared,
-          retentionMs: () => current().settings.loaded.config.retention.events,
-        }),
+        startSweeper(shared),
+        startRetention({ ...shared, keep: () => current().settings.loaded.config.retention }),
         startSilenceAlarm({ ...shared, onSilent }),
       ];
     },

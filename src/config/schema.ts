@@ -202,6 +202,8 @@ export const destinationCredentials: Readonly<
 
 // ── The file ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+const shortestHistory = 400 * 86_400_000;
+
 const alertKinds = ["dead-letter", "breaker-open", "source-silent", "fallback-rate"] as const;
 
 export const Config = z.strictObject({
@@ -236,9 +238,18 @@ export const Config = z.strictObject({
   retention: z
     .strictObject({
       events: duration.prefault("30d").describe("How long bodies, facts and prompts are kept. Default 30d."),
+      history: duration
+        .refine(
+          (ms) => ms >= shortestHistory,
+          "must be at least `400d`: it is what makes things happen only once",
+        )
+        .prefault("400d")
+        .describe(
+          "How long what happened is kept without its content, and the keys that make it happen only once. At least and by default 400d.",
+        ),
     })
     .prefault({})
-    .describe("How long content is kept. What makes an action happen only once is kept longer."),
+    .describe("How long content is kept, and then the outline of what happened."),
   prompts: z
     .string()
     .min(1)

@@ -200,11 +200,27 @@ export interface Journal {
   replay(request: ReplayRequest): Promise<string[]>;
   /**
    * Erases bodies, signatures, step outputs and action inputs of events received before `before` whose runs are all final.
-   * Keys stay. Returns how many events it erased: at most `limit`.
+   * and the bytes of older requests that could not be read. Keys stay. Returns of how many: at most `limit` of each.
    */
   eraseContent(before: number, limit: number): Promise<number>;
+  /**
+   * Erases what is left of events whose content is erased and whose runs have all been final since a day before `before`:
+   * runs, steps, actions, attempts, deliveries; and the audit until `before`. Returns how many rows of them went; 0 when
+   * there are no more. At most `limit` events at once.
+   */
+  eraseHistory(before: number, limit: number): Promise<number>;
+  /**
+   * Looks at the next `limit` keys after a place, and erases those from before `before` that no unfinished run has a part
+   * in. Returns the place to go on from; null at the end.
+   */
+  eraseKeys(before: number, limit: number, after: KeyPlace | null): Promise<KeyPlace | null>;
 
   close(): Promise<void>;
+}
+
+export interface KeyPlace {
+  readonly scope: string;
+  readonly key: string;
 }
 
 /** Small durable values with a version: breakers, cursors, budgets, pauses, rates. */

@@ -7,7 +7,7 @@ import { dueAgents, dueRuns, nextDue, parkedFor } from "./due.ts";
 import { accept, exclusiveKeys, keepMalformed } from "./events.ts";
 import { createReads } from "./reads.ts";
 import { receiptOf } from "./receipts.ts";
-import { eraseContent } from "./retention.ts";
+import { eraseContent, eraseHistory, eraseKeys } from "./retention.ts";
 import { cancel, claim, extendLease, handBack, releaseOrphans, replay, settle } from "./runs.ts";
 import type { Database } from "./sql.ts";
 import { getState, listState, putState } from "./state.ts";
@@ -62,5 +62,7 @@ const journalOn = (db: Database): Journal => ({
   replay: (request) => db.write((tx) => replay(tx, request)),
 
   eraseContent: (before, limit) => db.write(() => eraseContent(before, limit)),
+  eraseHistory: (before, limit) => db.write(() => eraseHistory(before, limit)),
+  eraseKeys: (before, limit, after) => db.write(() => eraseKeys(before, limit, after)),
   close: () => db.close(),
 });

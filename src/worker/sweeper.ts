@@ -1,6 +1,6 @@
-/** Housekeeping on a timer: has the queue look for runs it may have missed, keeps the gauges true, erases old content. */
+/** Housekeeping on a timer: has the queue look for runs it may have missed, keeps the gauges true. */
 import { openStatuses } from "../domain/run.ts";
-import type { Journal, Reads, State } from "../domain/ports.ts";
+import type { Reads, State } from "../domain/ports.ts";
 import type { Queue } from "../domain/queue.ts";
 import type { Log } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
@@ -8,20 +8,17 @@ import type { Clock } from "../resilience/clock.ts";
 import { failPoint } from "../resilience/fail-points.ts";
 
 export interface SweeperParts {
-  readonly journal: Journal;
   readonly reads: Reads;
   readonly state: State;
   readonly queue: Queue;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
-  readonly retentionMs: () => number;
 }
 
 const everyMs = 10_000;
 /** A flush for nothing else each time: often enough to know to the minute since when the service was down. */
 const aliveEveryMs = 60_000;
-const eraseAtOnce = 200;
 
 export function startSweeper(parts: SweeperParts): { stop(): Promise<void> } {
   let stopped = false;
@@ -43,24 +40,13 @@ export function startSweeper(parts: SweeperParts): { stop(): Promise<void> } {
   };
 }
 
-async function sweep({
-  journal,
-  reads,
-  state,
-  queue,
-  clock,
-  metrics,
-  retentionMs,
-}: SweeperParts): Promise<void> {
+async function sweep({ reads, state, queue, clock, metrics }: SweeperParts): Promise<void> {
   failPoint("sweeper.publish");
   queue.publish([]);
   const { runs, deadLetters, reviews } = await reads.backlog();
   for (const status of openStatuses) metrics.queueDepth.set({ state: status }, runs[status]);
   metrics.deadLetters.set(deadLetters);
   metrics.reviewsPending.set(reviews);
-  failPoint("retention.erase");
-  await journal.eraseContent(clock.now() - retentionMs(), eraseAtOnce);
-  failPoint("retention.erased");
   await stampAlive(state, clock.now());
 }
 

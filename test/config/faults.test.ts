@@ -339,6 +339,17 @@ describe("what contradicts itself is shown at its place", () => {
     `);
   });
 
+  it("keeps the outline of what happened for as long as things are to happen only once", async () => {
+    expect(await faultsOf("version: 1\nretention: { history: 399d }\n")).toMatchInlineSnapshot(`
+      "
+      signalbox.yaml:2:23  \`history\` must be at least \`400d\`: it is what makes things
+        happen only once
+       2 | retention: { history: 399d }
+         |                       ^^^^
+      "
+    `);
+  });
+
   it("finds alerts to a destination that is not there, and one that can't take alerts", async () => {
     expect(await faultsOf("version: 1\nalerts: { to: [slack, hubspot], on: [dead-leter] }\n"))
       .toMatchInlineSnapshot(`

@@ -916,6 +916,8 @@ export function journalContract(
           { source: "github", events: 1, unreadable: null },
         ]);
         // The event's run is still waiting: there is nothing else to erase.
+        expect(await on.journal.eraseContent(clock.now() + 1, 1)).toBe(1);
+        expect(await on.journal.eraseContent(clock.now() + 1, 10)).toBe(1);
         expect(await on.journal.eraseContent(clock.now() + 1, 10)).toBe(0);
         expect(await on.reads.sourceActivity()).toMatchObject([{ source: "github", unreadable: null }]);
       });
@@ -938,6 +940,89 @@ export function journalContract(
         expect(
           await on.journal.beginAction(key(replayed.claim), replayed.actions[0]?.id ?? ""),
         ).toMatchObject({ go: false });
+      });
+
+      describe("of what happened", () => {
+        const day = 86_400_000;
+        const finished = async (name: string) => {
+          const { claim: of, actions } = await planned(name, (made) => [action(made, "post")]);
+          await on.journal.beginAction(key(of), actions[0]?.id ?? "");
+          await on.journal.endAction(key(of), actions[0]?.id ?? "", { status: "done" });
+          await settle(of, { kind: "done", summary: "" });
+          return of;
+        };
+        const allKeys = async (before: number) => {
+          for (let at = await on.journal.eraseKeys(before, 1, null); at !== null;)
+            at = await on.journal.eraseKeys(before, 1, at);
+        };
+
+        it("erases it only once its content is erased, and leaves no row of it", async () => {
+          const of = await finished("a");
+          await clock.advance(3 * day);
+          expect(await on.journal.eraseHistory(clock.now(), 10)).toBe(0);
+          expect(await on.journal.eraseContent(clock.now(), 10)).toBe(1);
+          expect(await on.journal.eraseHistory(clock.now(), 10)).toBe(1);
+          expect(await on.reads.event(of.event.id)).toBeNull();
+          expect(await on.reads.run(of.run.id)).toBeNull();
+          expect((await on.reads.runs({ limit: 10 })).items).toEqual([]);
+          expect((await on.reads.actions({ limit: 10 })).items).toEqual([]);
+          expect(await on.journal.eraseHistory(clock.now(), 10)).toBe(0);
+        });
+
+        it("goes by few events at a time, and keeps those with a run that is not final or was until lately", async () => {
+          for (const name of ["a", "b", "c"]) await finished(name);
+          await clock.advance(3 * day);
+          await on.journal.eraseContent(clock.now(), 10);
+          const open = await accept("open");
+          const late = await finished("late");
+          await clock.advance(day / 2);
+          await on.journal.eraseContent(clock.now(), 10);
+          expect(await on.journal.eraseHistory(clock.now(), 2)).toBe(2);
+          expect(await on.journal.eraseHistory(clock.now(), 2)).toBe(1);
+          expect(await on.journal.eraseHistory(clock.now(), 2)).toBe(0);
+          expect(await on.reads.event(open.event)).not.toBeNull();
+          expect(await on.reads.event(late.event.id)).not.toBeNull();
+        });
+
+        it("erases keys by their age, a few at a time, and none that an unfinished run has a part in", async () => {
+          await finished("a");
+          const waiting = await planned("waits", (of) => [action(of, "mail")]);
+          await on.journal.beginAction(key(waiting.claim), waiting.actions[0]?.id ?? "");
+          await clock.advance(2 * day);
+          await finished("young");
+          await allKeys(clock.now() - day);
+          expect((await accept("waits")).duplicate).toBe(true);
+          expect((await accept("young")).duplicate).toBe(true);
+          expect((await accept("a")).duplicate).toBe(false);
+        });
+
+        it("erases requests that could not be read, and deeds", async () => {
+          const deed = {
+            by: "cli",
+            address: null,
+            deed: "login",
+            object: null,
+            reason: null,
+            details: null,
+          } as const;
+          await on.journal.recordDeed("aud_1", deed);
+          await on.journal.keepMalformed(
+            {
+              id: "dlv_1",
+              source: "s",
+              receivedAt: clock.now(),
+              remoteAddress: "",
+              secretIndex: 0,
+              reason: "r",
+            },
+            Buffer.from("?"),
+          );
+          await clock.advance(day);
+          await on.journal.recordDeed("aud_2", deed);
+          expect(await on.journal.eraseHistory(clock.now(), 10)).toBe(2);
+          expect((await on.reads.audit({ limit: 10 })).items.map(({ id }) => id)).toEqual(["aud_2"]);
+          expect(await on.journal.eraseHistory(clock.now(), 10)).toBe(0);
+        });
       });
     });
   });

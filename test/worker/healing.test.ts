@@ -126,7 +126,6 @@ async function service({
     clock,
     log: silentLog,
     metrics,
-    retentionMs: () => 720 * hour,
   });
   const events = async () => (await store.reads.events({ limit: 100_000 })).items;
   return {

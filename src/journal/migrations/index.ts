@@ -4,6 +4,7 @@ import { due } from "./0003-due.ts";
 import { scale } from "./0004-scale.ts";
 import { evidence } from "./0005-evidence.ts";
 import { operators } from "./0006-operators.ts";
+import { history } from "./0007-history.ts";
 
 /** Numbered and append-only: the position in the list is the version, and a released entry never changes. */
-export const migrations: readonly string[] = [initial, counting, due, scale, evidence, operators];
+export const migrations: readonly string[] = [initial, counting, due, scale, evidence, operators, history];
