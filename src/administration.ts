@@ -3,6 +3,7 @@ import type { Audit } from "./domain/audit.ts";
 import type { Admin, Control, Readiness } from "./http/admin.ts";
 import { dashboardFolder, version } from "./package.ts";
 import type { Parts } from "./parts.ts";
+import { createPauses } from "./pauses.ts";
 import { sourceRows } from "./source-rows.ts";
 import type { Upkeep } from "./upkeep.ts";
 import { createDeadLetters } from "./worker/dead-letters.ts";
@@ -41,12 +42,13 @@ export async function startAdministration(parts: AdministrationParts): Promise<A
   return { host: server.adminHost, port, loginPath: admin.loginPath, close: admin.close };
 }
 
-function controlOf({ store, queue, upkeep }: AdministrationParts): Control {
+function controlOf({ store, queue, upkeep, guard, turns, current }: AdministrationParts): Control {
   const { journal, reads } = store;
   const { jobs, healing, targets } = upkeep;
   return {
     ...createReview(journal, reads, queue),
     ...createDeadLetters(journal, reads),
+    ...createPauses({ guard, turns, journal, queue, agents: () => [...current().work.agents.keys()] }),
     heal: healing.heal,
     verify: targets.verify,
     replay: (filter, how) => replay({ ...targets, journal, queue, jobs }, filter, how),

@@ -8,7 +8,7 @@ import type { Fault } from "./config/faults.ts";
 import { watchConfig } from "./config/reload.ts";
 import { ownToken, writeServerFile } from "./data-folder.ts";
 import type { Audit } from "./domain/audit.ts";
-import { createGuarding } from "./guarding.ts";
+import { createGuarding, showBreakers } from "./guarding.ts";
 import { everyHour, showSecretAges } from "./hourly.ts";
 import { loadSettings, putInForce } from "./in-force.ts";
 import type { InForce, Settings, SettingsOptions } from "./in-force.ts";
@@ -135,18 +135,19 @@ async function startParts(
   reload: (settings: Settings) => void,
   dataDir: string,
 ): Promise<App> {
-  const { store, clock, log, metrics, environment, current, ids } = ground;
+  const { store, clock, log, metrics, guard, environment, current, ids } = ground;
   const { journal } = store;
   const queue = await openQueue(ground, store);
   const inbox = createInbox({ ...ground, journal, queue, table: () => current().routing });
   const parts: Parts = { ...ground, queue, inbox };
   const audit: Audit = { record: (entry) => journal.recordDeed(ids("aud"), entry) };
-  const readiness = createReadiness(store.reads, clock);
+  const readiness = createReadiness(store.reads, clock, async () => (await guard.closed("all")) !== null);
   let configFaults: readonly Fault[] = [];
 
   const adminToken = environment.adminToken ?? ownToken(dataDir);
   const upkeep = await createUpkeep(parts);
   await journal.releaseOrphans();
+  await showBreakers(guard, metrics);
   failPoint("start.released");
   const receiving = await startReceiving(parts);
   // Webhooks are stored from here on; what people look at is loaded meanwhile.

@@ -42,6 +42,12 @@ export function createGuarding(parts: GuardingParts): { readonly guard: Guard; r
 
 const stateCodes = { closed: 0, "half-open": 1, open: 2 } as const;
 
+/** As they were when the service stopped: a breaker that is open then is open now. */
+export async function showBreakers(guard: Guard, metrics: Metrics): Promise<void> {
+  for (const { service, state } of await guard.list())
+    metrics.breakerState.set({ service }, stateCodes[state]);
+}
+
 function tell({ metrics, alerts, log }: GuardingParts, { service, state, reason, by }: GuardChange): void {
   if (state !== "paused" && state !== "resumed") metrics.breakerState.set({ service }, stateCodes[state]);
   metrics.breakerChanges.inc({ service, state });

@@ -18,9 +18,13 @@ export interface Readiness {
 
 /**
  * A backlog by itself is no fault: after an outage the oldest run may be hours old, and the service is ready as long as
- * it works it off. It gets as long after its start as it has between two runs.
+ * it works it off; nor is one that a person has paused. It gets as long after its start as it has between two runs.
  */
-export function createReadiness(reads: Pick<Reads, "backlog">, clock: Clock): Readiness {
+export function createReadiness(
+  reads: Pick<Reads, "backlog">,
+  clock: Clock,
+  allPaused: () => Promise<boolean>,
+): Readiness {
   let lastSettled = clock.now();
   let draining = false;
   const seconds = (since: number) => Math.round((clock.now() - since) / 1_000);
@@ -34,6 +38,7 @@ export function createReadiness(reads: Pick<Reads, "backlog">, clock: Clock): Re
     async check(configFaults) {
       const backlog = await reads.backlog().catch(() => null);
       const oldest = backlog?.oldestDueAt ?? null;
+      if (await allPaused().catch(() => false)) lastSettled = clock.now();
       const stuck =
         oldest !== null && clock.now() - oldest >= stuckMs && clock.now() - lastSettled >= stuckMs;
       const fault = configFaults[0];

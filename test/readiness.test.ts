@@ -7,6 +7,7 @@ const minute = 60_000;
 
 function open() {
   const clock = manualClock();
+  let paused = false;
   let oldestDueAt: number | null | "unreadable" = null;
   const backlog = async (): Promise<Backlog> => {
     if (oldestDueAt === "unreadable") throw new Error("the file is gone");
@@ -17,10 +18,13 @@ function open() {
       oldestDueAt,
     };
   };
-  const readiness = createReadiness({ backlog }, clock);
+  const readiness = createReadiness({ backlog }, clock, async () => paused);
   return {
     clock,
     readiness,
+    pause: (now: boolean) => {
+      paused = now;
+    },
     due: (at: typeof oldestDueAt) => {
       oldestDueAt = at;
     },
@@ -56,6 +60,27 @@ describe("readiness", () => {
     const { clock, readiness } = open();
     await clock.advance(600 * minute);
     expect(await readiness.check([])).toMatchObject({ ok: true });
+  });
+
+  it("is kept while a person has paused everything, and gets its time once it was resumed", async () => {
+    const { clock, readiness, due, pause } = open();
+    due(clock.now());
+    pause(true);
+    for (let time = 0; time < 10; time += 1) {
+      await clock.advance(10 * minute);
+      expect(await readiness.check([])).toMatchObject({ ok: true });
+    }
+    pause(false);
+    await clock.advance(4 * minute);
+    expect(await readiness.check([])).toMatchObject({ ok: true });
+    await clock.advance(minute);
+    expect(await readiness.check([])).toMatchObject({ ok: false });
+  });
+
+  it("is lost while the service is being stopped", async () => {
+    const { readiness } = open();
+    readiness.draining();
+    expect(await readiness.check([])).toMatchObject({ ok: false, checks: { draining: { ok: false } } });
   });
 
   it("is lost when the journal can't be read, and not by a faulty changed configuration", async () => {

@@ -7,6 +7,7 @@ import type {
   breakerRow,
   eventDetail,
   eventRow,
+  pauseRow,
   replayRow,
   runDetail,
   runRow,
@@ -25,6 +26,7 @@ export type AttemptRow = RunDetail["history"][number];
 export type AuditRow = ReturnType<typeof auditRow>;
 export type ReplayRow = ReturnType<typeof replayRow>;
 export type ActionRow = ReturnType<typeof actionRow>;
+export type PauseRow = ReturnType<typeof pauseRow>;
 export type BreakerRow = ReturnType<typeof breakerRow>;
 export type VerificationView = ReturnType<typeof verificationView>;
 export type SourceRow = ReturnType<typeof sourceRow>;
@@ -50,6 +52,7 @@ export interface Service {
   /** A path below the admin port, with query. Throws a Failure that says what to do. */
   get<T>(path: string): Promise<T>;
   post<T>(path: string, body: object): Promise<T>;
+  delete<T>(path: string): Promise<T>;
   /** Changes as they happen, until the connection ends. Throws a Failure. `onOpen` once nothing can be missed. */
   changes(signal: AbortSignal, onOpen: () => void): AsyncGenerator<Change>;
 }
@@ -99,6 +102,7 @@ export function connect(context: Context, url?: string): Service {
           body: JSON.stringify(body),
         })
       ).json()) as T,
+    delete: async <T>(path: string) => (await (await call(path, { method: "DELETE" })).json()) as T,
     async *changes(signal, onOpen) {
       const answer = await call("/api/stream", { signal });
       onOpen();

@@ -127,6 +127,12 @@ export interface BreakerRow {
   readonly failures: number;
   readonly openUntil: string | null;
   readonly reason: string | null;
+  readonly paused: {
+    readonly by: "refusal" | "person";
+    readonly reason: string;
+    readonly since: string | null;
+    readonly until: string | null;
+  } | null;
 }
 export interface SourceRow {
   readonly name: string;
@@ -166,14 +172,24 @@ export interface Page<T> {
 }
 
 /** Throws with a sentence for people. A session that ended leads to the login page instead. */
-export async function get<T>(path: string): Promise<T> {
-  const answer = await fetch(path, { headers: { Accept: "application/json" } }).catch(() => null);
+export const get = <T>(path: string): Promise<T> => ask<T>(path, "GET");
+
+/** As `get`. */
+export const send = <T>(method: "POST" | "DELETE", path: string, body?: JsonObject): Promise<T> =>
+  ask<T>(path, method, body);
+
+async function ask<T>(path: string, method: string, body?: JsonObject): Promise<T> {
+  const answer = await fetch(path, {
+    method,
+    headers: { Accept: "application/json", ...(body ? { "Content-Type": "application/json" } : {}) },
+    ...(body ? { body: JSON.stringify(body) } : {}),
+  }).catch(() => null);
   if (!answer) throw new Error("Signalbox does not answer. It may be restarting; this page tries again.");
   if (answer.status === 401) {
     location.reload();
     return new Promise<never>(() => undefined);
   }
-  const body = (await answer.json().catch(() => null)) as T & { error?: { message?: string } };
-  if (!answer.ok) throw new Error(body?.error?.message ?? `The answer was ${answer.status}.`);
-  return body;
+  const said = (await answer.json().catch(() => null)) as T & { error?: { message?: string } };
+  if (!answer.ok) throw new Error(said?.error?.message ?? `The answer was ${answer.status}.`);
+  return said;
 }

@@ -1,18 +1,86 @@
-/** The two pages about the world outside: breakers (what we call) and sources (what calls us). */
+/** The two pages about the world outside: breakers (what we call, and what is paused) and sources (what calls us). */
+import { useState } from "preact/hooks";
+import { send } from "./api.ts";
 import type { BreakerRow, Page, SourceRow } from "./api.ts";
 import { useLoaded } from "./load.ts";
 import { Ago, Card, Empty, Shown, Status } from "./parts.tsx";
 import { count } from "./words.ts";
 
+/** Names as `POST /api/pauses` takes them: agents without what tells them from services. */
+const nameOf = (service: string): string => service.replace(/^agent:/, "");
+
+/** Pauses or resumes; the row changes once the live feed tells of it. */
+function PauseButton({ name, isPaused }: { readonly name: string; readonly isPaused: boolean }) {
+  const [fault, setFault] = useState<string | null>(null);
+  const [isAsking, setAsking] = useState(false);
+  const what = name === "all" ? "everything" : name;
+  const press = () => {
+    setAsking(true);
+    const asked = isPaused
+      ? send("DELETE", `/api/pauses/${encodeURIComponent(name)}`)
+      : send("POST", "/api/pauses", { name });
+    asked
+      .then(
+        () => setFault(null),
+        (error: unknown) => setFault(error instanceof Error ? error.message : String(error)),
+      )
+      .finally(() => setAsking(false));
+  };
+  return (
+    <>
+      <button
+        class="quiet"
+        disabled={isAsking}
+        onClick={press}
+        aria-label={`${isPaused ? "Resume" : "Pause"} ${what}`}
+      >
+        {isPaused ? "Resume" : "Pause"}
+        {name === "all" && !isPaused && " everything"}
+      </button>
+      {fault !== null && (
+        <span class="fault" role="alert">
+          {fault}
+        </span>
+      )}
+    </>
+  );
+}
+
+function Service({ breaker }: { readonly breaker: BreakerRow }) {
+  const { service, state, failures, openUntil, reason, paused } = breaker;
+  return (
+    <li>
+      <div class="line">
+        <span class="name">{service === "all" ? "everything" : nameOf(service)}</span>
+        <Status of={paused ? "paused" : state} />
+        {failures > 0 && <span class="soft">{count(failures, "failure")} in a row</span>}
+        {openUntil !== null && (
+          <span class="soft">
+            due for a try <Ago at={openUntil} />
+          </span>
+        )}
+        {/* Models and sources are not for people to pause: without a model the rules decide. */}
+        {(paused !== null || !service.includes(":")) && (
+          <PauseButton name={nameOf(service)} isPaused={paused !== null} />
+        )}
+      </div>
+      {paused !== null && <p class="why">{paused.reason}</p>}
+      {reason !== null && <p class="why">{reason}</p>}
+    </li>
+  );
+}
+
 export function Breakers() {
   const breakers = useLoaded<Page<BreakerRow>>("/api/breakers", ({ kind }) => kind === "breaker");
+  const isAllPaused = breakers.data?.items.some(({ service }) => service === "all") === true;
   return (
     <>
       <h1>Breakers</h1>
       <p class="lead">
-        One per service and per model. While one is open, the runs that need it wait; nothing is lost.
+        One per service and per model. While one is open, the runs that need it wait; nothing is lost. What is
+        paused waits for a person, and receiving goes on.
       </p>
-      <Card title="Services">
+      <Card title="Services" aside={!isAllPaused && <PauseButton name="all" isPaused={false} />}>
         <Shown of={breakers}>
           {({ items }) =>
             items.length === 0 ? (
@@ -22,21 +90,7 @@ export function Breakers() {
             ) : (
               <ul class="rows">
                 {items.map((breaker) => (
-                  <li key={breaker.service}>
-                    <div class="line">
-                      <span class="name">{breaker.service}</span>
-                      <Status of={breaker.state} />
-                      {breaker.failures > 0 && (
-                        <span class="soft">{count(breaker.failures, "failure")} in a row</span>
-                      )}
-                      {breaker.openUntil !== null && (
-                        <span class="soft">
-                          due for a try <Ago at={breaker.openUntil} />
-                        </span>
-                      )}
-                    </div>
-                    {breaker.reason !== null && <p class="why">{breaker.reason}</p>}
-                  </li>
+                  <Service key={breaker.service} breaker={breaker} />
                 ))}
               </ul>
             )

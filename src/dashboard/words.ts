@@ -9,7 +9,7 @@ interface Word {
   readonly mark: string;
   readonly tone: Tone;
 }
-type Status = EventStatus | RunStatus | ActionStatus | "open" | "half-open" | "closed";
+type Status = EventStatus | RunStatus | ActionStatus | "open" | "half-open" | "closed" | "paused";
 
 const words: Readonly<Record<Status, Word>> = {
   routed: { text: "routed", mark: "→", tone: "calm" },
@@ -32,6 +32,7 @@ const words: Readonly<Record<Status, Word>> = {
   closed: { text: "working", mark: "✓", tone: "good" },
   "half-open": { text: "being tried", mark: "◷", tone: "hold" },
   open: { text: "out of order", mark: "✕", tone: "bad" },
+  paused: { text: "paused", mark: "‖", tone: "hold" },
 };
 
 export const wordFor = (status: Status): Word => words[status];

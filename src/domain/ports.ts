@@ -177,6 +177,10 @@ export interface Journal {
   endAction(claim: ClaimKey, action: string, outcome: ActionOutcome): Promise<void>;
   /** Resolves to who decided the run, if anyone did. Records the attempt, unless it is done. */
   settle(claim: ClaimKey, verdict: Verdict, attempt?: AttemptPlace): Promise<DecidedBy | null>;
+  /**
+   * Makes the runs that are parked for this service due now, the oldest first, one every `stepMs`. Returns how many.
+   */
+  wakeParked(service: string, stepMs: number): Promise<number>;
   /** Runs parked for this service: new ones are put behind them, so that they drain one after another. */
   parkedFor(service: string): Promise<number>;
 

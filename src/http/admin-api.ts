@@ -17,6 +17,8 @@ import {
   readSince,
 } from "./admin-queries.ts";
 import type { ListName } from "./admin-queries.ts";
+import { addPauses } from "./admin-pauses.ts";
+import type { PauseControl } from "./admin-pauses.ts";
 import { addReplays } from "./admin-replays.ts";
 import type { ReplayControl } from "./admin-replays.ts";
 import type { LiveFeed } from "./admin-stream.ts";
@@ -45,10 +47,10 @@ interface Healed {
 }
 
 /**
- * What people may do. All but `replay`, `replays` and `verify` throw Conflict. `by` is how the person was known, as in the
+ * What people may do. All but `replay`, `replays`, `pauses` and `verify` throw Conflict. `by` is how the person was known, as in the
  * audit.
  */
-export interface Control extends ReplayControl {
+export interface Control extends ReplayControl, PauseControl {
   approve(action: string, decision: { hash: string; edited?: JsonObject; by: string }): Promise<void>;
   reject(action: string, decision: { reason: string; by: string }): Promise<void>;
   cancelRun(run: string, reason: string): Promise<void>;
@@ -75,6 +77,7 @@ export function addApi(app: Hono<AdminEnv>, parts: ApiParts): void {
   addReading(app, parts);
   addDeeds(app, parts);
   addReplays(app, parts);
+  addPauses(app, parts);
   addAudit(app, parts);
 }
 

@@ -143,6 +143,7 @@ const rejection = z.strictObject({ reason });
 const cancellation = z.strictObject({ reason: reason.default("cancelled by a person") });
 const name = z.string().min(1).max(200);
 const healing = z.strictObject({ since: z.string().optional() });
+const pause = z.strictObject({ name, reason: reason.optional() });
 const filter = z.strictObject({
   source: name.optional(),
   type: name.optional(),
@@ -172,6 +173,7 @@ const discards = z.strictObject({
 export const readApproval = (body: Json) => parse(approval, body);
 export const readRejection = (body: Json) => parse(rejection, body);
 export const readCancellation = (body: Json) => parse(cancellation, body);
+export const readPause = (body: Json) => parse(pause, body);
 /** There is nothing to say. Throws BadRequest. */
 export const readNothing = (body: Json) => parse(z.strictObject({}), body);
 /** Milliseconds since the epoch; undefined when left open. Throws BadRequest. */

@@ -122,6 +122,8 @@ export function createLiveFeed(parts: StreamParts): LiveFeed {
   };
 }
 
+const resumed = { state: "closed", failures: 0, openUntil: null, reason: null, paused: null } as const;
+
 async function rowOf(parts: StreamParts, { kind, id }: Change): Promise<object | null> {
   switch (kind) {
     case "event": {
@@ -138,7 +140,8 @@ async function rowOf(parts: StreamParts, { kind, id }: Change): Promise<object |
     }
     case "breaker": {
       const breaker = (await parts.breakers()).find(({ service }) => service === id);
-      return breaker ? breakerRow(breaker) : null;
+      // What is no service is listed while it is paused only; that it is no more has to be told as well.
+      return breakerRow(breaker ?? { ...resumed, service: id });
     }
   }
 }

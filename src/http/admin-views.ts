@@ -19,6 +19,20 @@ export interface BreakerRow {
   /** Milliseconds since the epoch; null unless it is open. */
   readonly openUntil: number | null;
   readonly reason: string | null;
+  /** Whether it is closed for another reason than its failures. */
+  readonly paused: Paused | null;
+}
+interface Paused {
+  /** refusal: it does not take our credentials. */
+  readonly by: "refusal" | "person";
+  readonly reason: string;
+  /** Milliseconds since the epoch; `until` is null where only a person ends it. */
+  readonly since: number;
+  readonly until: number | null;
+}
+export interface PauseRow {
+  readonly name: string;
+  readonly paused: Paused;
 }
 export interface SourceRow {
   readonly name: string;
@@ -228,7 +242,17 @@ export const breakerRow = (breaker: BreakerRow) => ({
   failures: breaker.failures,
   openUntil: isoOrNull(breaker.openUntil),
   reason: redactedOrNull(breaker.reason),
+  paused: breaker.paused && pausedView(breaker.paused),
 });
+
+const pausedView = ({ by, reason, since, until }: Paused) => ({
+  by,
+  reason: redactText(reason),
+  since: isoOrNull(since),
+  until: isoOrNull(until),
+});
+
+export const pauseRow = ({ name, paused }: PauseRow) => ({ name, ...pausedView(paused) });
 
 export const sourceRow = (source: SourceRow) => ({
   name: source.name,

@@ -5,8 +5,7 @@
 import type { Server } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
 import { Hono } from "hono";
-import type { Context } from "hono";
-import { bodyLimit } from "hono/body-limit";
+import type { Context, Next } from "hono";
 import { getCookie } from "hono/cookie";
 import { Conflict, JournalUnavailable, ServiceClosed, ServiceError } from "../domain/errors.ts";
 import type { Audit } from "../domain/audit.ts";
@@ -156,12 +155,7 @@ function addGuards(
       "This host name is not answered. Use localhost, the configured adminHost, or the host of publicUrl.";
     return c.json(errorAnswer("wrong_host", message), 421);
   });
-  app.use(
-    bodyLimit({
-      maxSize: maxBodyBytes,
-      onError: (c) => c.json(errorAnswer("too_large", `At most ${maxBodyBytes} bytes are read.`), 413),
-    }),
-  );
+  app.use((c, next) => limitBody(c, next));
   app.use(async (c, next) => {
     const path = pathOf(c);
     if (isOpen(path)) return next();
@@ -189,6 +183,16 @@ function addGuards(
     secure: (c) => published?.protocol === "https:" && isPublished(c),
     fromOwnPage,
   });
+}
+
+/** Without a length there is no body, unless it comes in chunks: those are not counted, but refused. */
+async function limitBody(c: C, next: Next): Promise<Response | undefined> {
+  if (c.req.header("Transfer-Encoding") !== undefined)
+    return c.json(errorAnswer("length_required", "Send the body with its Content-Length."), 411);
+  if (Number(c.req.header("Content-Length") ?? 0) > maxBodyBytes)
+    return c.json(errorAnswer("too_large", `At most ${maxBodyBytes} bytes are read.`), 413);
+  await next();
+  return undefined;
 }
 
 function setHeaders(c: C): void {

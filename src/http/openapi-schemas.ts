@@ -40,6 +40,13 @@ const event = {
   runs: list(object({ id: text, agent: text, status: ref("RunStatus") })),
 };
 
+const paused = {
+  by: { enum: ["refusal", "person"] },
+  reason: text,
+  since: timeOrNull,
+  until: { ...timeOrNull, description: "Null where only a person ends it" },
+};
+
 const run = {
   id: text,
   event: text,
@@ -160,7 +167,10 @@ export const openapiSchemas = {
     failures: count,
     openUntil: timeOrNull,
     reason: textOrNull,
+    paused: orNull(object(paused)),
   }),
+  Pause: object({ name: { ...text, description: "An agent, a destination, or `all`" }, ...paused }),
+  Resumed: object({ name: text, runs: { ...count, description: "That waited for it, and go on now" } }),
   Source: object({
     name: text,
     type: text,

@@ -162,6 +162,32 @@ const paths = {
       responses: answers("All breakers", pageOf("Breaker")),
     },
   },
+  "/api/pauses": {
+    get: {
+      operationId: "pauses",
+      summary: "What is paused, by hand or because it does not take our credentials",
+      responses: answers("All pauses", pageOf("Pause")),
+    },
+    post: deed(
+      "pause",
+      "Bring an agent, a destination or `all` to a halt; receiving goes on, and what has to wait does not age",
+      body(["name"], { name: text, reason: text }),
+      ref("Pause"),
+      [404, 409],
+    ).post,
+  },
+  "/api/pauses/{name}": {
+    delete: {
+      ...deed(
+        "resume",
+        "Let it go on: what waited is due at once, one after another",
+        body([], {}),
+        ref("Resumed"),
+        [404, 409],
+      ).post,
+      parameters: [{ ...idParameter, name: "name" }],
+    },
+  },
   "/api/sources": {
     get: {
       operationId: "sources",

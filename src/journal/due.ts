@@ -1,9 +1,10 @@
 /** What there is to do, and what waits for whom: asked all the time, so each answer comes from an index. */
 import type { Wake } from "../domain/queue.ts";
+import type { WaitingFor } from "../domain/run.ts";
 import { claimable } from "./concurrency.ts";
 import { integer, integerOrNull, text } from "./rows.ts";
 import { sql } from "./sql.ts";
-import type { Sql } from "./sql.ts";
+import type { Sql, Transaction } from "./sql.ts";
 
 export function* dueRuns(limit: number, agent?: string): Sql<Wake[]> {
   const now = yield* sql.now();
@@ -37,6 +38,21 @@ export function* dueAgents(): Sql<string[]> {
 export function* nextDue(): Sql<number | null> {
   const row = yield* sql.get("SELECT min(due_at) AS at FROM runs WHERE due_at > ?", yield* sql.now());
   return row ? integerOrNull(row, "at") : null;
+}
+
+const resumed: WaitingFor = { kind: "service", reason: "it goes on, and waits for its turn", until: null };
+
+export function* wakeParked(tx: Transaction, service: string, stepMs: number): Sql<number> {
+  return yield* sql.run(
+    `UPDATE runs SET due_at = ? + line.place * ?, waiting_for = ?
+     FROM (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place FROM runs
+           WHERE status = 'waiting' AND waiting_service = ?) AS line
+     WHERE runs.id = line.id AND runs.status = 'waiting'`,
+    tx.now,
+    stepMs,
+    JSON.stringify({ ...resumed, service }),
+    service,
+  );
 }
 
 /** Who is told that so many are parked comes as late as anyone may: how many more there are changes nothing. */

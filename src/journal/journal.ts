@@ -3,7 +3,7 @@ import type { Changes, Journal, Reads, State } from "../domain/ports.ts";
 import { actionsOf, approve, beginAction, endAction, recordPlan, reject } from "./actions.ts";
 import { recordDeed } from "./audit.ts";
 import { discard } from "./dead-letters.ts";
-import { dueAgents, dueRuns, nextDue, parkedFor } from "./due.ts";
+import { dueAgents, dueRuns, nextDue, parkedFor, wakeParked } from "./due.ts";
 import { accept, exclusiveKeys, keepMalformed } from "./events.ts";
 import { createReads } from "./reads.ts";
 import { receiptOf } from "./receipts.ts";
@@ -51,6 +51,7 @@ const journalOn = (db: Database): Journal => ({
   beginAction: (key, action, takeOver) => db.write((tx) => beginAction(tx, key, action, takeOver)),
   endAction: (key, action, outcome) => db.write((tx) => endAction(tx, key, action, outcome)),
   settle: (key, verdict, attempt) => db.write((tx) => settle(tx, key, verdict, attempt ?? null)),
+  wakeParked: (service, stepMs) => db.write((tx) => wakeParked(tx, service, stepMs)),
   parkedFor: (service) => db.read(() => parkedFor(service)),
 
   approve: (action, hash, edited, by) => db.write((tx) => approve(tx, action, hash, edited, by)),

@@ -76,7 +76,7 @@ export function runFrom(row: Row): Run {
     decidedWhy: textOrNull(row, "decided_why"),
     attempts: integer(row, "attempts"),
     streak: streakService === null ? null : { service: streakService, count: integer(row, "streak_count") },
-    waitingFor: parsedOrNull<WaitingFor>(row, "waiting_for"),
+    waitingFor: waitingForFrom(row),
     parkedSince: integerOrNull(row, "parked_since"),
     reason: textOrNull(row, "reason"),
     cleared: clearedFrom(row),
@@ -88,6 +88,14 @@ export function runFrom(row: Row): Run {
     createdAt: integer(row, "created_at"),
     updatedAt: integer(row, "updated_at"),
   };
+}
+
+/** A run that was woken is due before the time that it was put down with. */
+function waitingForFrom(row: Row): WaitingFor | null {
+  const waitingFor = parsedOrNull<WaitingFor>(row, "waiting_for");
+  return waitingFor && text(row, "status") === "waiting"
+    ? { ...waitingFor, until: integerOrNull(row, "due_at") }
+    : waitingFor;
 }
 
 function clearedFrom(row: Row): Cleared | null {

@@ -47,6 +47,6 @@ export function* putState(
           key,
           expected,
         );
-  if (written === 1 && scope === "breaker") tx.changed("breaker", key);
+  if (written === 1 && (scope === "breaker" || scope === "pause")) tx.changed("breaker", key);
   return written === 1;
 }

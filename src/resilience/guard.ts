@@ -18,6 +18,8 @@ export type Pause = {
   readonly reason: string;
   readonly times: number;
   readonly until: number | null;
+  /** Since when. */
+  readonly since: number;
 };
 
 export interface BreakerView {
@@ -142,6 +144,7 @@ export function createGuard({ state, clock, settings, onChange }: GuardParts): G
         reason: `it refuses our credentials (${error.message})`,
         times,
         until: clock.now() + lasts,
+        since: pause?.since ?? clock.now(),
       };
     });
     if (before?.by !== "person") onChange({ service, state: "paused", reason: error.message, by: "refusal" });
@@ -188,7 +191,7 @@ export function createGuard({ state, clock, settings, onChange }: GuardParts): G
     },
 
     async pause(service, reason) {
-      await setPause(service, () => ({ by: "person", reason, times: 0, until: null }));
+      await setPause(service, () => ({ by: "person", reason, times: 0, until: null, since: clock.now() }));
       onChange({ service, state: "paused", reason, by: "person" });
     },
 
@@ -201,7 +204,11 @@ export function createGuard({ state, clock, settings, onChange }: GuardParts): G
     async list() {
       const breakers = new Map((await state.list("breaker")).map((row) => [row.key, row.value as Breaker]));
       const pauses = new Map((await state.list("pause")).map((row) => [row.key, row.value as Pause | null]));
-      return [...new Set([...breakers.keys(), ...pauses.keys()])].sort().map((service): BreakerView => {
+      // What is no service (`all`, an agent) is of interest while it is paused.
+      const known = [...pauses].flatMap(([name, pause]) =>
+        pause || (name !== "all" && !name.startsWith("agent:")) ? [name] : [],
+      );
+      return [...new Set([...breakers.keys(), ...known])].sort().map((service): BreakerView => {
         const breaker = breakers.get(service) ?? closedBreaker;
         return {
           service,

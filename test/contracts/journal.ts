@@ -608,6 +608,31 @@ export function journalContract(
         expect(await on.journal.parkedFor("github")).toBe(1);
       });
 
+      it("wakes the runs that are parked for a service, one after another, and no others", async () => {
+        const ids_: string[] = [];
+        for (const [index, service] of ["github", "github", "slack", "github"].entries()) {
+          const id = (await accept(`w${index}`)).runs[0] ?? "";
+          ids_.push(id);
+          await settle(await claimed(id), {
+            kind: "parkUntil",
+            until: clock.now() + 900_000,
+            reason: "paused by hand",
+            service,
+            by: "ours",
+            giveBack: 0,
+          });
+        }
+        expect(await on.journal.wakeParked("github", 100)).toBe(3);
+        const due_ = await Promise.all(ids_.map(async (id) => (await runOf(id)).waitingFor?.until));
+        expect(due_.map((at) => (at ?? 0) - clock.now())).toEqual([0, 100, 900_000, 200]);
+        expect((await runOf(ids_[1] ?? "")).waitingFor?.reason).not.toContain("paused");
+        expect(await due()).toEqual([ids_[0]]);
+        await clock.advance(200);
+        expect(await due()).toEqual([ids_[0], ids_[1], ids_[3]]);
+        expect(await on.journal.parkedFor("github")).toBe(3);
+        expect(await on.journal.wakeParked("linear", 100)).toBe(0);
+      });
+
       it("lets a run age while it waits for a service, and not while the wait is ours", async () => {
         const id = (await accept("a")).runs[0] ?? "";
         const park = async (by: "service" | "ours") => {

@@ -239,6 +239,20 @@ describe("what other sites can do through a browser", () => {
     expect(done).toEqual(["act_2 by dashboard", "act_2 by dashboard", "act_2 by api"]);
   });
 
+  test("a body in chunks is refused in words: it has no length that could be too large", async () => {
+    const admin = await start();
+    const body = new Response('{"reason":"no"}').body;
+    const answer = await admin.get("/api/runs/run_3/cancel", {
+      method: "POST",
+      body,
+      duplex: "half",
+    } as RequestInit);
+    expect([answer.status, await bodyOf(answer)]).toEqual([
+      411,
+      { error: { code: "length_required", message: "Send the body with its Content-Length." } },
+    ]);
+  });
+
   test("another site cannot log a person in", async () => {
     const admin = await start();
     const answer = await admin.post("/login", { token: adminToken }, { "Sec-Fetch-Site": "cross-site" });
@@ -445,6 +459,41 @@ describe("the API's answers", () => {
     });
     const page = await bodyOf(await admin.get("/api/audit?deed=login&limit=1"));
     expect(page).toMatchObject({ items: [{ deed: "login" }], next: null });
+  });
+
+  test("pauses are set, listed and ended, each recorded, and not from another site", async () => {
+    const paused = { by: "person", reason: "paused by hand: moving", since: 0, until: null } as const;
+    const missing = () => Promise.reject(new Conflict("not_found", "there is no slakc"));
+    const admin = await start({
+      control: {
+        ...refusingControl,
+        pauses: async () => [{ name: "slack", paused }],
+        pause: async (name) => (name === "slakc" ? missing() : { name, paused }),
+        resume: async (name) =>
+          name === "slack" ? 7 : Promise.reject(new Conflict("wrong_state", "it is not paused")),
+      },
+    });
+    const end = (name: string, headers = {}) =>
+      admin.get(`/api/pauses/${name}`, { method: "DELETE", ...headers });
+    await keepsContract(await admin.post("/api/pauses", { name: "slack", reason: "moving" }), "pause", 200);
+    await keepsContract(await admin.post("/api/pauses", { name: "slakc" }), "pause", 404);
+    await keepsContract(await admin.post("/api/pauses", { reason: "moving" }), "pause", 400);
+    await keepsContract(await admin.get("/api/pauses"), "pauses", 200);
+    const resumed = await end("slack");
+    expect(await bodyOf(resumed.clone())).toEqual({ name: "slack", runs: 7 });
+    await keepsContract(resumed, "resume", 200);
+    await keepsContract(await end("hubspot"), "resume", 409);
+    const { items } = (await bodyOf(await admin.get("/api/audit"))) as { items: Body[] };
+    expect(items.map(({ deed, object, reason, details }) => [deed, object, reason, details])).toEqual([
+      ["resume", "slack", null, { runs: 7 }],
+      ["pause", "slack", "moving", null],
+    ]);
+    const cookie = await logIn(admin);
+    const foreign = await fetch(`${admin.url}/api/pauses/slack`, {
+      method: "DELETE",
+      headers: { Cookie: cookie, "Sec-Fetch-Site": "cross-site" },
+    });
+    await keepsContract(foreign, "resume", 403);
   });
 
   test("a login succeeds also when it can't be recorded: a full disk is when people come to look", async () => {

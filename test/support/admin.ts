@@ -228,13 +228,14 @@ export function sampleRows(now: number): MemoryRows {
 }
 
 const sampleBreakers = (now: number): BreakerRow[] => [
-  { service: "github", state: "closed", failures: 0, openUntil: null, reason: null },
+  { service: "github", state: "closed", failures: 0, openUntil: null, reason: null, paused: null },
   {
     service: "hubspot",
     state: "open",
     failures: 5,
     openUntil: now + 4 * minute,
     reason: "503 Service Unavailable",
+    paused: { by: "person", reason: "paused by hand: moving house", since: now - minute, until: null },
   },
   {
     service: "model:anthropic/claude-sonnet-4-5",
@@ -242,6 +243,7 @@ const sampleBreakers = (now: number): BreakerRow[] => [
     failures: 5,
     openUntil: null,
     reason: "no answer within 60000 ms",
+    paused: null,
   },
 ];
 
@@ -305,6 +307,9 @@ export const refusingControl: Control = {
   discard: () => Promise.reject(new Error("not expected here")),
   discardAll: () => Promise.reject(new Error("not expected here")),
   verify: () => Promise.reject(new Error("not expected here")),
+  pauses: () => Promise.reject(new Error("not expected here")),
+  pause: () => Promise.reject(new Error("not expected here")),
+  resume: () => Promise.reject(new Error("not expected here")),
 };
 
 export interface RunningAdmin {

@@ -178,6 +178,8 @@ export function openLine(options: LineOptions, clock: ManualClock = manualClock(
     clock,
     folder: at,
     guard,
+    turns,
+    queue,
     inbox,
     metrics,
     dead,

@@ -9,6 +9,7 @@ import type { Context } from "../context.ts";
 import { addDeciding } from "./deciding.ts";
 import { addEditing } from "./editing.ts";
 import { addKeeping } from "./keeping.ts";
+import { addHalting } from "./halting.ts";
 import type { Parts, Result } from "./parts.ts";
 import { addReading } from "./reading.ts";
 import { addSending } from "./sending.ts";
@@ -56,6 +57,7 @@ export function commands(runner: Runner): Command {
   addReading(program, parts);
   addDeciding(program, parts);
   addKeeping(program, parts);
+  addHalting(program, parts);
   addEditing(program, parts);
   return program;
 }
