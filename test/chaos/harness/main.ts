@@ -32,6 +32,8 @@ const options = {
   kills: values.kills === undefined ? size.kills : Number(values.kills),
 };
 console.error(`seed ${seed}; ${options.events} events, ${options.kills} lives; everything is in ${folder}`);
+// The service is killed with the harness that is cut short: nothing is left running.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 const began = Date.now();
 const report = await chaos({ ...options, say: (line) => console.error(line) });
 const { lines, ok } = reportOf(report, { seed, seconds: Math.round((Date.now() - began) / 1_000) });

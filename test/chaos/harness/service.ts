@@ -63,6 +63,7 @@ export function embeddedService({ folder, config, env }: EmbeddedOptions): Servi
   const data = join(folder, "data");
   const log = createWriteStream(join(folder, "service.log"), { flags: "a" });
   let life: Life | null = null;
+  process.once("exit", () => life?.child.kill("SIGKILL"));
 
   function spawned(failPoints: string): Life {
     const child = spawn(process.execPath, [main, "start"], {
