@@ -32,7 +32,7 @@ export interface ChaosOptions extends LivesOptions {
   readonly replays: number;
   /** How long may pass from the last life's start until everything is at rest, in milliseconds. */
   readonly restMs: number;
-  /** How often a fail point that was not come by in its life is tried again. */
+  /** How often a fail point that was not come by in its life is tried again; from 1 on, all have to be killed at. */
   readonly patience: number;
   readonly say: (line: string) => void;
 }
@@ -42,6 +42,8 @@ export interface ChaosReport {
   readonly lives: LivesReport;
   /** Fail points that were not come by in any life. */
   readonly unseen: readonly string[];
+  /** Fail points that it was not killed at, though every one was to be. */
+  readonly spared: readonly string[];
   readonly weather: Readonly<Record<string, number>>;
   readonly refusals: Readonly<Record<number, number>>;
   readonly person: { readonly approved: number; readonly rejected: number; readonly replayed: number };
@@ -149,6 +151,7 @@ async function play(
   return {
     audit: audit(records),
     lives,
+    spared: options.patience === 0 ? [] : failPoints.filter((point) => !lives.killedAt.has(point)),
     unseen: failPoints.filter((point) => !passed.has(point)),
     weather: weather.counts(),
     refusals: sending.refusals(),

@@ -97,10 +97,11 @@ export async function live(plans: readonly LifePlan[], parts: LivesParts): Promi
     passed: new Set<string>(),
     unexpected: [] as string[],
   };
+  /** Points that a life passed by, with the chances that they are still given. */
   const missed = new Map<FailPoint, number>();
   const again = () =>
-    [...missed].flatMap(([point, times]) =>
-      times > parts.patience || report.killedAt.has(point) ? [] : [secondChance(point)],
+    [...missed].flatMap(([point, chances]) =>
+      chances === 0 || report.killedAt.has(point) ? [] : [secondChance(point)],
     );
   let number = 0;
   const one = async (plan: LifePlan, left: number): Promise<void> => {
@@ -112,13 +113,16 @@ export async function live(plans: readonly LifePlan[], parts: LivesParts): Promi
     else report.kills += 1;
     if (plan.disk === "full") report.fullDisks += 1;
     if (plan.disk === "failing") report.failedCommits += 1;
-    if (plan.point !== null && death.point !== plan.point)
-      missed.set(plan.point, (missed.get(plan.point) ?? 0) + 1);
+    if (plan.point !== null && death.point !== plan.point && !missed.has(plan.point))
+      missed.set(plan.point, parts.patience);
     number += 1;
     parts.onDeath(plan, death, { number, total: number + left + again().length });
   };
   for (const [index, plan] of plans.entries()) await one(plan, plans.length - index - 1);
-  for (let next = again()[0]; next !== undefined; next = again()[0]) await one(next, 0);
+  for (let next = again()[0]; next?.point != null; next = again()[0]) {
+    missed.set(next.point, (missed.get(next.point) ?? 1) - 1);
+    await one(next, 0);
+  }
   return report;
 }
 
@@ -127,7 +131,7 @@ const secondChance = (point: FailPoint): LifePlan => ({
   point,
   hit: 1,
   disk: "good",
-  lastsMs: 8_000,
+  lastsMs: 15_000,
   drains: point.startsWith("stop."),
   quiet: false,
 });

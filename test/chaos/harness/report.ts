@@ -5,10 +5,10 @@ import type { ChaosReport } from "./chaos.ts";
 const mostListed = 50;
 
 export function reportOf(
-  { audit, lives, unseen, weather, refusals, person }: ChaosReport,
+  { audit, lives, unseen, spared, weather, refusals, person }: ChaosReport,
   { seed, seconds }: { seed: string; seconds: number },
 ): { lines: string[]; ok: boolean } {
-  const ok = audit.ok && unseen.length === 0 && lives.unexpected.length === 0;
+  const ok = audit.ok && unseen.length === 0 && spared.length === 0 && lives.unexpected.length === 0;
   const counted = (counts: Readonly<Record<string, number>>) =>
     Object.entries(counts)
       .map(([name, count]) => `${name}: ${count}`)
@@ -25,6 +25,7 @@ export function reportOf(
     ...faults.slice(0, mostListed),
     ...(faults.length > mostListed ? [`… and ${faults.length - mostListed} more`] : []),
     ...unseen.map((point) => `never come by: ${point}`),
+    ...spared.map((point) => `never killed at: ${point}`),
     ...lives.unexpected.map((text) => `the service ended by itself: ${text}`),
     ...(ok ? [] : [`to see it again: npm run chaos -- --seed ${seed}`]),
     audit.line,

@@ -103,7 +103,7 @@ export function embeddedService({ folder, config, env }: EmbeddedOptions): Servi
           born.urls = null;
           const ordered = born.ordered || (point !== null && signal === "SIGKILL");
           const unexpected = ordered ? null : `it ended with ${signal ?? code}: ${last}`;
-          resolve({ point: born.ordered ? null : point, passed: [...passed], unexpected });
+          resolve({ point: signal === "SIGKILL" ? point : null, passed: [...passed], unexpected });
         });
       }),
     };

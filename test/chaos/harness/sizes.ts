@@ -18,7 +18,7 @@ export const shortRun: Size = {
 
 export const longRun: Size = {
   events: 20_000,
-  kills: 220,
+  kills: 240,
   lastsMs: [1_500, 6_000],
   quietEvery: 40,
   retention: "90s",
@@ -26,5 +26,5 @@ export const longRun: Size = {
   lanes: 48,
   replays: 300,
   restMs: 300_000,
-  patience: 3,
+  patience: 5,
 };
