@@ -134,6 +134,7 @@ async function play(
   say(`the vendors are well; ${sending.sent()} of ${items.length} events acknowledged so far`);
   await sending.done;
   for (const item of finalItems(parts)) await until(() => sending.attempt(item));
+  await until(() => person.replayLatest());
   await atRest(service, person, options.restMs);
   await person.stop();
   const records = {
@@ -169,8 +170,9 @@ function ill({ zendesk }: Sandbox): void {
   zendesk.faults.drop({ after: "effect", ...about(finalMails.unsure) });
 }
 
+/** What never comes true is told by the audit, not by a run that hangs. */
 async function until(done: () => Promise<boolean>): Promise<void> {
-  while (!(await done())) await wait(100);
+  for (let tries = 0; tries < 300 && !(await done()); tries += 1) await wait(100);
 }
 
 /** Nobody announces mail of a mailbox that is not connected yet: that comes first, and in peace. */

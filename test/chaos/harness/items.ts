@@ -62,15 +62,17 @@ export const finalMails = {
   unsure: "unsure@chaos.example",
 } as const;
 
-export const finalItems = (parts: ItemParts): Item[] =>
-  Object.entries(finalMails).map(([name, from]) =>
+export const finalItems = (parts: ItemParts): Item[] => [
+  ...Object.entries(finalMails).map(([name, from]) =>
     gmail(`gmail ${name}`, parts, {
       from: `Somebody <${from}>`,
       to: "support@example.com",
       subject: "URGENT: nobody can log in since this morning",
       text: "Nobody can log in, all users get error 500 on the sign-in page. Please help as soon as you can!",
     }),
-  );
+  ),
+  stripe("plan last", parts, () => changedPlan(-1), "churn-intervention"),
+];
 
 /** Gmail and Outlook get different mails: those of a round come from the same addresses. */
 function roundItems(round: number, parts: ItemParts): Item[] {

@@ -5,13 +5,15 @@ import type { ServiceUnderTest } from "./service.ts";
 export interface PersonParts {
   readonly service: ServiceUnderTest;
   readonly random: Random;
-  /** Events that may be replayed. */
+  /** Events that may be replayed, the latest last: the content of old ones is erased. */
   readonly known: () => readonly string[];
   readonly replays: number;
 }
 
 export interface Person {
   counts(): { readonly approved: number; readonly rejected: number; readonly replayed: number };
+  /** Replays the latest event. True when that started a run. */
+  replayLatest(): Promise<boolean>;
   /** True when nothing is held that a person can decide without looking elsewhere. */
   nothingHeld(): Promise<boolean>;
   stop(): Promise<void>;
@@ -23,6 +25,7 @@ interface Held {
 }
 
 const everyMs = 500;
+const recent = 30;
 
 export function startPerson({ service, random, known, replays }: PersonParts): Person {
   const counts = { approved: 0, rejected: 0, replayed: 0 };
@@ -37,21 +40,26 @@ export function startPerson({ service, random, known, replays }: PersonParts): P
       if (answer !== null) counts[reject ? "rejected" : "approved"] += 1;
     }
   }
-  async function replay(): Promise<void> {
-    const events = known();
-    const event = events[random.int(0, Math.max(0, events.length - 1))];
-    if (event === undefined || counts.replayed >= replays) return;
-    if ((await service.admin("/api/replays", { event })) !== null) counts.replayed += 1;
+  async function replay(event: string): Promise<void> {
+    const started = await service.admin<{ runs: string[] }>("/api/replays", { event });
+    counts.replayed += started?.runs.length ?? 0;
   }
   const working = (async () => {
     while (!stopped) {
       await decide();
-      await replay();
+      const [event] = random.shuffled(known().slice(-recent));
+      if (event !== undefined && counts.replayed < replays) await replay(event);
       await new Promise((resolve) => setTimeout(resolve, everyMs));
     }
   })();
   return {
     counts: () => counts,
+    async replayLatest() {
+      const before = counts.replayed;
+      const event = known().at(-1);
+      if (event !== undefined) await replay(event);
+      return counts.replayed > before;
+    },
     nothingHeld: async () => (await held())?.items.length === 0,
     async stop() {
       stopped = true;

@@ -23,7 +23,7 @@ export interface Sending {
   /** One attempt more. True when it was acknowledged. */
   attempt(item: Item): Promise<boolean>;
   sent(): number;
-  /** Ids of events that were acknowledged. */
+  /** Ids of acknowledged events that start runs, the latest last. */
   known(): readonly string[];
   /** Answers that were no 2xx, by status; 0 for none at all. */
   refusals(): Readonly<Record<number, number>>;
@@ -59,7 +59,7 @@ export function send(items: readonly Item[], parts: SenderParts): Sending {
     for (const answer of answers) {
       if (answer === null) continue;
       const { events } = (answer.json ?? {}) as { events?: string[] };
-      known.push(...(events ?? []));
+      if (item.agent !== null) known.push(...(events ?? []));
       ledger.add({
         item: item.name,
         source: item.source,

@@ -8,7 +8,7 @@ export const shortRun: Size = {
   kills: 25,
   lastsMs: [500, 1_700],
   quietEvery: 0,
-  retention: "5s",
+  retention: "10s",
   noise: 0.01,
   lanes: 24,
   replays: 20,
