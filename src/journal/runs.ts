@@ -145,7 +145,12 @@ export function* claim(tx: Transaction, id: string, owner: string, leaseMs: numb
     tx.now,
   );
   if (!run) return null;
-  if (text(due, "status") === "running") yield* recordLostAttempt(tx, id, integer(due, "updated_at"));
+  const crashed = text(due, "status") === "running";
+  if (crashed) yield* recordLostAttempt(tx, id, integer(due, "updated_at"));
+  if (crashed && integer(run, "crashes") > crashesAtOnce) {
+    yield* wait(tx, id, restAfter(integer(run, "crashes"), tx.now - tx.ours(0)));
+    return null;
+  }
   if (key) yield* giveTurn(tx, key);
   tx.changed("run", id);
   const event = yield* sql.get("SELECT * FROM events WHERE id = ?", text(run, "event"));
@@ -157,6 +162,15 @@ export function* claim(tx: Transaction, id: string, owner: string, leaseMs: numb
     crashes: integer(run, "crashes"),
   };
 }
+
+/** From then on it rests before the next attempt: a bystander is not there when the process dies again. */
+const crashesAtOnce = 3;
+
+const restAfter = (crashes: number, now: number): WaitingFor => ({
+  kind: "retry",
+  reason: `the process died ${crashes} times in a row while it worked on this run`,
+  until: now + Math.min(2_000 * 2 ** (crashes - crashesAtOnce), 60_000),
+});
 
 /** Throws LeaseLost unless the run is still running under this fence; it stays so until the transaction ends. */
 export function* assertClaimed(key: ClaimKey): Sql<void> {

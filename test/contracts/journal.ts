@@ -478,6 +478,31 @@ export function journalContract(
         expect((await claimed(id)).crashes).toBe(1);
       });
 
+      it("lets a run rest that its process died of again and again, longer each time, and says why", async () => {
+        const { runs } = await accept("a");
+        const id = runs[0] ?? "";
+        for (const crashes of [0, 1, 2, 3]) {
+          expect((await claimed(id)).crashes).toBe(crashes);
+          await on.journal.releaseOrphans();
+        }
+        for (const [crashes, rest] of [
+          [4, 4_000],
+          [5, 8_000],
+        ] as const) {
+          const claim = await on.journal.claim(id, "other", 60_000);
+          expect(claim).toBeNull();
+          expect((await on.reads.run(id))?.run).toMatchObject({
+            status: "waiting",
+            waitingFor: { kind: "retry", until: clock.now() + rest },
+          });
+          await on.journal.releaseOrphans();
+          expect(await due()).toEqual([]);
+          await clock.advance(rest);
+          expect((await claimed(id)).crashes).toBe(crashes);
+          await on.journal.releaseOrphans();
+        }
+      });
+
       it("serialises runs of one concurrency key in their order", async () => {
         const concurrency = { key: "pr1", limit: 1, supersede: false };
         const first = (await accept("a", [run({ concurrency })])).runs[0] ?? "";
