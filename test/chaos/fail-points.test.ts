@@ -11,6 +11,6 @@ describe("the list of fail points", () => {
       .map((file) => readFileSync(join(packageRoot, "src", file), "utf8"))
       .join("\n");
     const placed = [...source.matchAll(/failPoint\("([^"]+)"\)/g)].map(([, name]) => name);
-    expect([...new Set(placed)].toSorted()).toEqual([...failPoints].toSorted());
+    expect(new Set(placed)).toEqual(new Set(failPoints));
   });
 });
