@@ -5,7 +5,7 @@ import { sql } from "./sql.ts";
 import type { Sql, Transaction } from "./sql.ts";
 
 export function* discard(tx: Transaction, run: string, reason: string, by: string): Sql<void> {
-  const row = yield* sql.get("SELECT status, cleared_at FROM runs WHERE id = ?", run);
+  const row = yield* sql.get("SELECT status, cleared_at FROM runs WHERE id = ? FOR UPDATE", run);
   if (!row) throw new Conflict("not_found", `there is no run ${run}`);
   const status = text(row, "status");
   if (status !== "dead")
@@ -28,7 +28,7 @@ export function* discard(tx: Transaction, run: string, reason: string, by: strin
  */
 export function* clearReplaced(tx: Transaction, event: string, agent: string, again: string): Sql<void> {
   const runs = yield* sql.all(
-    "SELECT id, status, cleared_at FROM runs WHERE event = ? AND agent = ?",
+    "SELECT id, status, cleared_at FROM runs WHERE event = ? AND agent = ? FOR UPDATE",
     event,
     agent,
   );

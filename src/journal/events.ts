@@ -4,7 +4,7 @@ import { sha256 } from "../domain/json.ts";
 import { JournalUnavailable } from "../domain/errors.ts";
 import type { AcceptRequest, Acceptance, AcceptedItem } from "../domain/ports.ts";
 import { expansionAgent } from "../domain/run.ts";
-import { insertRuns, nextGeneration, runRows } from "./runs.ts";
+import { insertRuns, nextGeneration } from "./runs.ts";
 import { putState } from "./state.ts";
 import { evidenceInRow, keepSignedRequest } from "./receipts.ts";
 import { integer, integerOrNull, text } from "./rows.ts";
@@ -54,8 +54,6 @@ const deliveryRows = {
   },
   unlessThere: null,
 } as const satisfies Rows;
-/** In which order a request fills them. */
-const acceptedRows: readonly Rows[] = [keyRows, eventRows, runRows, deliveryRows];
 
 export function* accept(tx: Transaction, request: AcceptRequest): Sql<AcceptedItem[]> {
   const { cursor, delivery, signed } = request;
@@ -72,10 +70,7 @@ export function* accept(tx: Transaction, request: AcceptRequest): Sql<AcceptedIt
 function* acceptItems(tx: Transaction, request: AcceptRequest, evidence: string | null): Sql<AcceptedItem[]> {
   const { items } = request;
   if (items.length > 1 && areApart(items)) {
-    return yield* together(
-      items.map((item) => acceptItem(tx, request, item, evidence)),
-      acceptedRows,
-    );
+    return yield* together(items.map((item) => acceptItem(tx, request, item, evidence)));
   }
   const announced = new Set<string>();
   const answers: AcceptedItem[] = [];

@@ -31,7 +31,7 @@ import {
   textOrNull,
 } from "./rows.ts";
 import { stepsOf } from "./steps.ts";
-import { sql } from "./sql.ts";
+import { sql, together } from "./sql.ts";
 import type { Database, Row, Scope, Sql, SqlValue } from "./sql.ts";
 import { withReasons } from "./waiting.ts";
 
@@ -229,17 +229,6 @@ function* overview(): Sql<Overview> {
 }
 
 function* sourceActivity(): Sql<SourceActivity[]> {
-  // SQLite takes the other columns from the row that max() was found in.
-  const signed = yield* sql.all(
-    `SELECT source, secret_index, max(received_at) AS at FROM deliveries
-     WHERE secret_index IS NOT NULL GROUP BY source`,
-  );
-  const secrets = new Map(
-    signed.map((row) => [
-      text(row, "source"),
-      { index: integer(row, "secret_index"), at: integer(row, "at") },
-    ]),
-  );
   const kept = yield* sql.all(
     `SELECT d.source, n, at, d.reason FROM deliveries d JOIN
        (SELECT source, count(*) AS n, max(received_at) AS at FROM deliveries
@@ -256,7 +245,7 @@ function* sourceActivity(): Sql<SourceActivity[]> {
   // Ids sort by time; the index on them is all that is read.
   const rows = yield* sql.all(
     `SELECT source, n, (SELECT received_at FROM events WHERE id = newest) AS last
-     FROM (SELECT source, count(*) AS n, max(id) AS newest FROM events GROUP BY source)`,
+     FROM (SELECT source, count(*) AS n, max(id) AS newest FROM events GROUP BY source) AS counted`,
   );
   const events = new Map(
     rows.map((row) => [
@@ -265,12 +254,23 @@ function* sourceActivity(): Sql<SourceActivity[]> {
     ]),
   );
   // Whoever signed nothing that could be read has sent something all the same.
-  return [...new Set([...events.keys(), ...unreadable.keys()])].toSorted().map((source) => ({
+  const sources = [...new Set([...events.keys(), ...unreadable.keys()])].toSorted();
+  const secrets = yield* together(sources.map(lastSecretOf));
+  return sources.map((source, at) => ({
     source,
     ...(events.get(source) ?? { events: 0, lastEventAt: null }),
-    lastSecret: secrets.get(source) ?? null,
+    lastSecret: secrets[at] ?? null,
     unreadable: unreadable.get(source) ?? null,
   }));
+}
+
+function* lastSecretOf(source: string): Sql<SourceActivity["lastSecret"]> {
+  const row = yield* sql.get(
+    `SELECT secret_index, received_at FROM deliveries WHERE source = ? AND secret_index IS NOT NULL
+     ORDER BY received_at DESC LIMIT 1`,
+    source,
+  );
+  return row ? { index: integer(row, "secret_index"), at: integer(row, "received_at") } : null;
 }
 
 export function createReads({ read }: Pick<Database, "read">): Reads {

@@ -112,7 +112,7 @@ function* eraseOutlines(before: number, limit: number): Sql<number> {
     before,
     limit,
   );
-  const ids = idsOf(found);
+  const ids = yield* withoutBegun(idsOf(found));
   if (ids.length === 0) return 0;
   const crowd = yield* sql.get(
     `SELECT received_at FROM deliveries WHERE event IN (${marks(ids)}) ORDER BY received_at LIMIT 1 OFFSET ?`,

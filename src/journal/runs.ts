@@ -13,7 +13,7 @@ import type { Key } from "./concurrency.ts";
 import { sql } from "./sql.ts";
 import type { Row, Rows, Sql, SqlValue, Transaction } from "./sql.ts";
 
-export const runRows = {
+const runRows = {
   table: "runs",
   columns: {
     id: "text",

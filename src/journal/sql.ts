@@ -67,35 +67,34 @@ export const sql = {
 };
 
 /**
- * Runs queries of one kind in step: where several of them insert into one table, it is one statement; what else they ask
- * at the same time is asked at the same time. None may depend on what another of them writes. `order` of the tables is
- * the one in which a query fills them.
+ * Runs queries in step: where several of them insert into one table, it is one statement; what else they ask at the same
+ * time is asked at the same time. None may depend on what another of them writes.
  */
-export function* together<T>(queries: readonly Sql<T>[], order: readonly Rows[]): Sql<T[]> {
-  const steps = queries.map((query) => query.next());
-  const go = (at: number, answer: Answer): void => {
-    const query = queries[at];
-    if (query) steps[at] = query.next(answer);
-  };
+export function* together<T>(queries: readonly Sql<T>[]): Sql<T[]> {
+  const running = queries.map((query) => ({ query, step: query.next(), answers: 0 }));
   for (;;) {
-    const asking = steps.flatMap((step, at) => (step.done === true ? [] : [{ at, asked: step.value }]));
-    if (asking.length === 0) return steps.map((step) => step.value as T);
-    const others = asking.filter(({ asked }) => asked.want !== "inserted");
-    if (others.length > 0) {
-      const answers = yield { want: "each", statements: others.map(({ asked }) => asked) };
-      const { each } = answers as { each: readonly Answer[] };
-      for (const [index, { at }] of others.entries()) go(at, each[index]);
+    const asking = running.flatMap((one) => (one.step.done === true ? [] : [{ one, asked: one.step.value }]));
+    if (asking.length === 0) return running.map(({ step }) => step.value as T);
+    const go = (one: (typeof running)[number], answer: Answer): void => {
+      one.step = one.query.next(answer);
+      one.answers += 1;
+    };
+    const inserting = asking.flatMap(({ one, asked }) => (asked.want === "inserted" ? [{ one, asked }] : []));
+    if (inserting.length < asking.length) {
+      const others = asking.filter(({ asked }) => asked.want !== "inserted");
+      const answer = yield { want: "each", statements: others.map(({ asked }) => asked) };
+      const { each } = answer as { each: readonly Answer[] };
+      for (const [at, { one }] of others.entries()) go(one, each[at]);
       continue;
     }
-    const inserting = asking.flatMap(({ at, asked }) => (asked.want === "inserted" ? [{ at, asked }] : []));
-    const tables = inserting.map(({ asked }) => asked.into);
-    const into = order.find((table) => tables.includes(table)) ?? tables[0];
+    // Whoever is furthest behind goes first, and so the others come to be where it is.
+    const last = inserting.reduce((a, b) => (b.one.answers < a.one.answers ? b : a));
+    const { into } = last.asked;
     const same = inserting.filter(({ asked }) => asked.into === into);
     const rows = same.flatMap(({ asked }) => asked.rows);
-    if (into === undefined) throw new Error("a query asks for nothing and is not done");
     const inserted = (yield { want: "inserted", into, rows }) as readonly boolean[];
     let from = 0;
-    for (const { at, asked } of same) go(at, inserted.slice(from, (from += asked.rows.length)));
+    for (const { one, asked } of same) go(one, inserted.slice(from, (from += asked.rows.length)));
   }
 }
 

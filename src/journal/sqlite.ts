@@ -4,7 +4,7 @@ import { partsOn } from "./journal.ts";
 import type { JournalParts } from "./journal.ts";
 import type { Connection } from "./sqlite-driver.ts";
 import { holdFolder, openFile } from "./sqlite-file.ts";
-import { requireKeys } from "./rekey.ts";
+import { requireKeys } from "./sealing.ts";
 import type { Vault } from "./vault.ts";
 import { Writer } from "./writer.ts";
 
@@ -27,7 +27,8 @@ export function openSqliteJournal({ folder, clock, maxPages, vault }: SqliteOpti
   const open = (again: boolean): Connection => {
     const db = openFile(held.file, { maxPages, vault, thorough: again, used: again || held.used });
     held.begun();
-    db.answer(requireKeys(db.vault, clock.now()), clock.now());
+    const now = clock.now();
+    db.answer(requireKeys({ now, vault: db.vault, ours: (time) => time, changed: () => {} }), now);
     return db;
   };
   let writer: Writer;

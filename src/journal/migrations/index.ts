@@ -5,6 +5,16 @@ import { scale } from "./0004-scale.ts";
 import { evidence } from "./0005-evidence.ts";
 import { operators } from "./0006-operators.ts";
 import { history } from "./0007-history.ts";
+import { signed } from "./0008-signed.ts";
 
 /** Numbered and append-only: the position in the list is the version, and a released entry never changes. */
-export const migrations: readonly string[] = [initial, counting, due, scale, evidence, operators, history];
+export const migrations: readonly string[] = [
+  initial,
+  counting,
+  due,
+  scale,
+  evidence,
+  operators,
+  history,
+  signed,
+];

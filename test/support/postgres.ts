@@ -1,0 +1,134 @@
+/** PostgreSQL for the tests: one throw-away server for a run, a database for each test file. */
+import { spawnSync } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import pg from "pg";
+import { inject } from "vitest";
+import { postgresFolder } from "../../.config/install-servers.mjs";
+import { end, freePort, serverOfThisRun, spawnUnprivileged } from "./servers.ts";
+
+const binaries = postgresFolder();
+export const postgresPresent = binaries !== null;
+/** For the titles of `describe.skipIf(!postgresPresent)`. */
+export const postgresNote = postgresPresent
+  ? ""
+  : " [skipped: PostgreSQL is not installed; `npm test` installs it on Debian as root]";
+
+export interface PostgresServer {
+  readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  /** SIGKILL of the server, and so of all its processes, as a power cut would. Resolves once they are gone. */
+  kill(): Promise<void>;
+  /** The same data on the same port. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const major = (): number =>
+  Number(/\d+/.exec(spawnSync(join(binaries ?? "", "postgres"), ["--version"]).stdout.toString())?.[0] ?? 0);
+
+/** A server of its own, for a test that kills it. `settings` are `name=value`. */
+export async function startPostgres(
+  settings: readonly string[] = [],
+  at = mkdtempSync(join(tmpdir(), "signalbox-pg-")),
+): Promise<PostgresServer> {
+  if (binaries === null) throw new Error("PostgreSQL is not installed");
+  // Whoever the server runs as has to come by here.
+  chmodSync(at, 0o711);
+  const data = join(at, "data");
+  mkdirSync(data);
+  const log = join(at, "log");
+  const launch = (program: string, args: readonly string[]): ChildProcess =>
+    spawnUnprivileged(join(binaries, program), args, { folder: data, log });
+  const initdb = launch("initdb", ["-D", data, "-U", "signalbox", "-A", "trust", "-E", "UTF8", "--no-sync"]);
+  const [code] = (await once(initdb, "close")) as [number | null];
+  if (code !== 0) throw new Error(`initdb failed: ${readFileSync(log, "utf8")}`);
+  const port = await freePort();
+  const url = `postgresql://signalbox@127.0.0.1:${port}/postgres`;
+  const options = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200"];
+  // After a kill it flushes all of its files, most of which nobody wrote to.
+  if (major() >= 14) options.push("recovery_init_sync_method=syncfs");
+  const given = [...options, ...settings].flatMap((setting) => ["-c", setting]);
+  let pid = 0;
+  const start = async (): Promise<void> => {
+    const child = launch("postgres", ["-D", data, "-p", String(port), ...given]);
+    let ended = false;
+    child.once("close", () => (ended = true));
+    if (child.pid === undefined) throw new Error("PostgreSQL could not be started");
+    pid = child.pid;
+    while (!(await answers(url))) {
+      if (ended) throw new Error(`PostgreSQL did not start: ${readFileSync(log, "utf8").slice(-4_000)}`);
+      await pause(20);
+    }
+  };
+  await start();
+  return {
+    url,
+    port,
+    get pid() {
+      return pid;
+    },
+    start,
+    kill: () => end(pid, "SIGKILL"),
+    async stop() {
+      await end(pid, "SIGINT");
+      rmSync(at, { recursive: true, force: true });
+    },
+  };
+}
+
+async function answers(url: string): Promise<boolean> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 1_000 });
+  client.on("error", () => {});
+  try {
+    await client.connect();
+    await client.end();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export interface TestDatabase {
+  readonly url: string;
+  /** One statement, on a connection of its own. */
+  query(text: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
+  /** Empties every table. */
+  empty(): Promise<void>;
+}
+
+/** A database of its own, on the server of this run; gone with the server. */
+export async function testDatabase(): Promise<TestDatabase> {
+  const server = await serverOfThisRun(inject("servers"), "postgres", (at) => startPostgres([], at));
+  const name = `test_${randomBytes(6).toString("hex")}`;
+  await query(server, `CREATE DATABASE ${name}`);
+  const url = server.replace(/postgres$/, name);
+  return {
+    url,
+    query: (text, values) => query(url, text, values),
+    async empty() {
+      const tables = await query(
+        url,
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'signalbox_schema'",
+      );
+      if (tables.length > 0)
+        await query(url, `TRUNCATE ${tables.map((row) => String(row["tablename"])).join(", ")}`);
+    },
+  };
+}
+
+async function query(url: string, text: string, values: readonly unknown[] = []) {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query<Record<string, unknown>>(text, [...values])).rows;
+  } finally {
+    await client.end();
+  }
+}
