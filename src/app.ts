@@ -26,7 +26,7 @@ import { systemClock } from "./resilience/clock.ts";
 import type { Clock } from "./resilience/clock.ts";
 import { createIds } from "./resilience/ids.ts";
 import { armFailPoints, failPoint, nothingFails } from "./resilience/fail-points.ts";
-import { openAlerts } from "./telling.ts";
+import { openAlerts, tellTrouble } from "./telling.ts";
 import { createUpkeep } from "./upkeep.ts";
 import { heldWatch } from "./worker/watches.ts";
 import { startWorking } from "./working.ts";
@@ -141,7 +141,12 @@ async function startParts(
   const inbox = createInbox({ ...ground, journal, queue, table: () => current().routing });
   const parts: Parts = { ...ground, queue, inbox };
   const audit: Audit = { record: (entry) => journal.recordDeed(ids("aud"), entry) };
-  const readiness = createReadiness(store.reads, clock, async () => (await guard.closed("all")) !== null);
+  const readiness = createReadiness(
+    store.reads,
+    journal,
+    clock,
+    async () => (await guard.closed("all")) !== null,
+  );
   let configFaults: readonly Fault[] = [];
 
   const adminToken = environment.adminToken ?? ownToken(dataDir);
@@ -163,6 +168,7 @@ async function startParts(
   });
   const worker = startWorking(parts, { watches: upkeep.watches, onSettled: readiness.settled });
   const duties = upkeep.begin();
+  const trouble = tellTrouble(ground);
   const hourly = everyHour(clock, async (signal) => {
     showSecretAges(metrics, current().settings.loaded.config, clock.now());
     await receiving.refresh(signal);
@@ -204,7 +210,7 @@ async function startParts(
       await receiving.close(ingestGraceMs);
       await Promise.all([
         worker.stop(current().settings.loaded.config.worker.drainTimeout),
-        ...[...duties, hourly].map((duty) => duty.stop()),
+        ...[...duties, hourly, trouble].map((duty) => duty.stop()),
         watch.close(),
       ]);
       failPoint("stop.drained");

@@ -1,6 +1,6 @@
 /** Whether the service does its work: what /readyz answers. */
 import type { Fault } from "./config/faults.ts";
-import type { Reads } from "./domain/ports.ts";
+import type { Journal, Reads } from "./domain/ports.ts";
 import type { Clock } from "./resilience/clock.ts";
 
 /** Runs that could be worked on have waited for longer than this, and nothing was worked on for as long: stuck. */
@@ -22,6 +22,7 @@ export interface Readiness {
  */
 export function createReadiness(
   reads: Pick<Reads, "backlog">,
+  journal: Pick<Journal, "trouble">,
   clock: Clock,
   allPaused: () => Promise<boolean>,
 ): Readiness {
@@ -43,7 +44,7 @@ export function createReadiness(
         oldest !== null && clock.now() - oldest >= stuckMs && clock.now() - lastSettled >= stuckMs;
       const fault = configFaults[0];
       const checks: Record<string, { ok: boolean; detail?: string }> = {
-        journal: backlog ? { ok: true } : { ok: false, detail: "it can't be read" },
+        journal: journalCheck(backlog !== null, journal.trouble()),
         work: stuck
           ? {
               ok: false,
@@ -62,4 +63,9 @@ export function createReadiness(
       return { ok: Object.values(checks).every((check) => check.ok), checks };
     },
   };
+}
+
+function journalCheck(isRead: boolean, trouble: string | null): { ok: boolean; detail?: string } {
+  if (isRead && trouble === null) return { ok: true };
+  return { ok: false, detail: trouble ?? "it can't be read" };
 }
