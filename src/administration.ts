@@ -1,6 +1,6 @@
 /** The admin port of a process: what people see, and what they may do. */
 import type { Audit } from "./domain/audit.ts";
-import type { Admin, Control, Readiness } from "./http/admin.ts";
+import type { Admin, Control, ProcessRow, Readiness } from "./http/admin.ts";
 import { dashboardFolder, version } from "./package.ts";
 import type { Parts } from "./parts.ts";
 import { createPauses } from "./pauses.ts";
@@ -15,6 +15,7 @@ interface AdministrationParts extends Parts {
   readonly audit: Audit;
   readonly token: string;
   readonly ready: () => Promise<Readiness>;
+  readonly processes: () => Promise<ProcessRow[]>;
 }
 
 export interface Administration extends Pick<Admin, "loginPath" | "close"> {

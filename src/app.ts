@@ -2,12 +2,13 @@
 import { randomUUID } from "node:crypto";
 import { basename, resolve } from "node:path";
 import { startAdministration } from "./administration.ts";
-import type { Administration } from "./administration.ts";
 import type { Environment } from "./config/environment.ts";
 import type { Fault } from "./config/faults.ts";
 import { watchConfig } from "./config/reload.ts";
-import { ownToken, writeServerFile } from "./data-folder.ts";
+import { makeFolder, ownToken, writeServerFile } from "./data-folder.ts";
+import type { Place } from "./data-folder.ts";
 import type { Audit } from "./domain/audit.ts";
+import { keepGauges } from "./gauges.ts";
 import { createGuarding, showBreakers } from "./guarding.ts";
 import { everyHour, showSecretAges } from "./hourly.ts";
 import { loadSettings, putInForce } from "./in-force.ts";
@@ -18,15 +19,15 @@ import { createLog } from "./observability/log.ts";
 import type { Log } from "./observability/log.ts";
 import { createMetrics } from "./observability/metrics.ts";
 import type { Ground, Parts } from "./parts.ts";
-import { openQueue, openStore } from "./profile.ts";
+import { joinFleet, onlyProcess } from "./processes.ts";
+import { lead, openQueue, openStore } from "./profile.ts";
 import { createReadiness } from "./readiness.ts";
 import { startReceiving } from "./receiving.ts";
-import type { Receiving } from "./receiving.ts";
 import { systemClock } from "./resilience/clock.ts";
 import type { Clock } from "./resilience/clock.ts";
 import { createIds } from "./resilience/ids.ts";
 import { armFailPoints, failPoint, nothingFails } from "./resilience/fail-points.ts";
-import { openAlerts, tellTrouble } from "./telling.ts";
+import { openAlerts } from "./telling.ts";
 import { createUpkeep } from "./upkeep.ts";
 import { heldWatch } from "./worker/watches.ts";
 import { startWorking } from "./working.ts";
@@ -41,19 +42,26 @@ export class InvalidConfiguration extends Error {
   }
 }
 
+/** Receives, works, or does both. */
+export type Role = "all" | "ingest" | "worker";
+
 export interface AppOptions extends SettingsOptions {
   readonly environment: Environment;
   readonly clock?: Clock;
   readonly log?: Log;
   /** Replaces SIGNALBOX_DATA_DIR. */
   readonly dataDir?: string;
+  /** All unless it is said. */
+  readonly role?: Role;
 }
 
 export interface App {
   readonly config: InForce["settings"]["loaded"];
   readonly dataDir: string;
-  readonly ingest: { readonly host: string; readonly port: number };
-  readonly admin: { readonly host: string; readonly port: number };
+  readonly role: Role;
+  /** Null for a process that works only. */
+  readonly ingest: Place | null;
+  readonly admin: Place;
   readonly adminToken: string;
   /** Path and query below the admin port that log a browser in once, within the hour. */
   loginPath(): string;
@@ -77,9 +85,9 @@ export async function startApp(options: AppOptions): Promise<App> {
   const clock = options.clock ?? systemClock;
   const settings = await loadSettings(options, clock.now());
   if (!settings.ok) throw new InvalidConfiguration(settings.faults);
-  if (environment.databaseUrl !== null) {
+  if ((options.role ?? "all") !== "all" && environment.databaseUrl === null) {
     throw new Error(
-      "DATABASE_URL and REDIS_URL choose the server profile, which this version does not have: unset both for the embedded one",
+      `a process that is only ${options.role} needs the server profile (DATABASE_URL and REDIS_URL): without it there is one process, which does everything`,
     );
   }
   const log = options.log ?? createLog(environment.logLevel);
@@ -87,6 +95,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   if (environment.failPlan !== nothingFails)
     log.warn({}, "SIGNALBOX_FAIL_POINTS is set: this process is going to fail on purpose");
   const dataDir = resolve(options.cwd, options.dataDir ?? environment.dataDir);
+  makeFolder(dataDir);
   const store = await openStore({ environment, clock, log }, dataDir);
   failPoint("start.opened");
   try {
@@ -105,8 +114,11 @@ function groundFor(
 ): { ground: Ground; reload: (settings: Settings) => void } {
   const { clock, store } = base;
   let inForce: InForce;
-  const known = { ...base, metrics: createMetrics(), current: () => inForce };
-  const alerts = openAlerts(known);
+  const known = { ...base, metrics: createMetrics(), current: () => inForce, owner: randomUUID() };
+  const alerts = openAlerts({
+    ...known,
+    fleet: base.environment.databaseUrl === null ? null : { state: store.state, owner: known.owner },
+  });
   const fallbacks = createFallbackWatch(clock, (agent, message) =>
     alerts.raise("fallback-rate", agent, message),
   );
@@ -116,7 +128,6 @@ function groundFor(
     ...createGuarding({ ...known, state: store.state, config, alerts }),
     alerts,
     ids: createIds(clock),
-    owner: randomUUID(),
   };
   const decided = {
     watchOf: (source: string) => heldWatch(store.state, source),
@@ -136,17 +147,18 @@ async function startParts(
   dataDir: string,
 ): Promise<App> {
   const { store, clock, log, metrics, guard, environment, current, ids } = ground;
+  const { role = "all" } = options;
   const { journal } = store;
+  const shared = environment.databaseUrl !== null;
   const queue = await openQueue(ground, store);
   const inbox = createInbox({ ...ground, journal, queue, table: () => current().routing });
   const parts: Parts = { ...ground, queue, inbox };
   const audit: Audit = { record: (entry) => journal.recordDeed(ids("aud"), entry) };
-  const readiness = createReadiness(
-    store.reads,
-    journal,
-    clock,
-    async () => (await guard.closed("all")) !== null,
-  );
+  const works = role !== "ingest";
+  const readiness = createReadiness({
+    ...{ reads: store.reads, clock, works, queueTrouble: queue.trouble },
+    allPaused: async () => (await guard.closed("all")) !== null,
+  });
   let configFaults: readonly Fault[] = [];
 
   const adminToken = environment.adminToken ?? ownToken(dataDir);
@@ -154,7 +166,11 @@ async function startParts(
   await journal.releaseOrphans();
   await showBreakers(guard, metrics);
   failPoint("start.released");
-  const receiving = await startReceiving(parts);
+  const receiving = role === "worker" ? null : await startReceiving(parts);
+  const processes = (shared ? joinFleet : onlyProcess)({
+    ...{ state: store.state, clock, log, owner: ground.owner, role },
+    settings: () => current().settings,
+  });
   // Webhooks are stored from here on; what people look at is loaded meanwhile.
   const administration = await startAdministration({
     ...parts,
@@ -162,16 +178,21 @@ async function startParts(
     audit,
     token: adminToken,
     ready: () => readiness.check(configFaults),
+    processes: processes.list,
   }).catch(async (error: unknown) => {
-    await receiving.close(0);
+    await processes.stop();
+    await receiving?.close(0);
+    await queue.close();
     throw error;
   });
-  const worker = startWorking(parts, { watches: upkeep.watches, onSettled: readiness.settled });
-  const duties = upkeep.begin();
-  const trouble = tellTrouble(ground);
+  const worker = works
+    ? startWorking(parts, { watches: upkeep.watches, onSettled: readiness.settled })
+    : null;
+  const leading = works ? lead({ ...ground, begin: upkeep.begin }) : null;
+  const gauges = keepGauges(ground);
   const hourly = everyHour(clock, async (signal) => {
     showSecretAges(metrics, current().settings.loaded.config, clock.now());
-    await receiving.refresh(signal);
+    await receiving?.refresh(signal);
   });
   const watch = await watchConfig({
     files: [current().settings.loaded.file],
@@ -180,8 +201,9 @@ async function startParts(
     onGood: (settings) => {
       configFaults = [];
       reload(settings);
-      receiving.reloaded();
+      receiving?.reloaded();
       upkeep.reloaded();
+      processes.reloaded();
       hourly.now();
       log.info({ config: settings.loaded.hash.slice(0, 12) }, "the changed configuration is in force");
       reloaded(audit, settings).catch((err: unknown) => log.warn({ err }, "a reload could not be recorded"));
@@ -193,13 +215,16 @@ async function startParts(
     clock,
   });
 
-  const removeServerFile = writeServerFile(dataDir, receiving, administration);
+  const ingest = receiving && placeOf(receiving);
+  const admin = placeOf(administration);
+  const removeServerFile = writeServerFile(dataDir, { ingest, admin, shared });
   failPoint("start.listening");
   return {
     config: current().settings.loaded,
     dataDir,
-    ingest: placeOf(receiving),
-    admin: placeOf(administration),
+    role,
+    ingest,
+    admin,
     adminToken,
     loginPath: () => administration.loginPath(),
     stopMs: () => current().settings.loaded.config.worker.drainTimeout + stopMarginMs,
@@ -207,22 +232,24 @@ async function startParts(
       failPoint("stop.begin");
       readiness.draining();
       upkeep.healing.stop();
-      await receiving.close(ingestGraceMs);
+      await receiving?.close(ingestGraceMs);
       await Promise.all([
-        worker.stop(current().settings.loaded.config.worker.drainTimeout),
-        ...[...duties, hourly, trouble].map((duty) => duty.stop()),
+        worker?.stop(current().settings.loaded.config.worker.drainTimeout),
+        ...[leading, hourly, gauges].map((duty) => duty?.stop()),
         watch.close(),
       ]);
       failPoint("stop.drained");
       await administration.close();
       await ground.alerts.stop();
+      await processes.stop();
+      await queue.close();
       await journal.close();
       removeServerFile();
     },
   };
 }
 
-const placeOf = ({ host, port }: Receiving | Administration) => ({ host, port });
+const placeOf = ({ host, port }: Place): Place => ({ host, port });
 
 const reloaded = (audit: Audit, { loaded }: Settings): Promise<void> =>
   audit.record({

@@ -1,12 +1,12 @@
 /** What every role of a process is made of. */
 import type { Environment } from "./config/environment.ts";
-import type { Queue } from "./domain/queue.ts";
 import type { InForce } from "./in-force.ts";
 import type { Router } from "./inbox/accept.ts";
 import type { JournalParts } from "./journal/journal.ts";
 import type { Alerts } from "./observability/alerts.ts";
 import type { Log } from "./observability/log.ts";
 import type { Metrics } from "./observability/metrics.ts";
+import type { WorkQueue } from "./profile.ts";
 import type { Clock } from "./resilience/clock.ts";
 import type { Guard } from "./resilience/guard.ts";
 import type { Turns } from "./resilience/turns.ts";
@@ -29,6 +29,6 @@ export interface Ground {
 }
 
 export interface Parts extends Ground {
-  readonly queue: Queue;
+  readonly queue: WorkQueue;
   readonly inbox: Router;
 }

@@ -25,7 +25,7 @@ export interface Upkeep {
 }
 
 export async function createUpkeep(parts: Parts): Promise<Upkeep> {
-  const { store, clock, current, alerts, inbox } = parts;
+  const { store, queue, clock, current, alerts, inbox } = parts;
   const shared = { ...parts, ...store, sources: () => current().sources };
   const onSilent = (source: string, message: string) => alerts.raise("source-silent", source, message);
   const watches = createWatches({ ...shared, onLapsed: onSilent });
@@ -48,6 +48,7 @@ export async function createUpkeep(parts: Parts): Promise<Upkeep> {
         tellExpired(current().settings.loaded.config, clock.now(), onSilent),
       );
       return [
+        ...(queue.publishDue ? [queue.publishDue()] : []),
         watches.begin(),
         healing.begin(),
         jobs.begin(),

@@ -78,7 +78,7 @@ export async function openStage(context: Context): Promise<Stage> {
       sandbox,
       app,
       service: connect({ ...context, environment }),
-      ingestUrl: () => urlOf(app.ingest.host, app.ingest.port),
+      ingestUrl: () => urlOf(app.ingest?.host ?? "", app.ingest?.port ?? 0),
       save,
       close: async () => {
         door.close();

@@ -12,21 +12,14 @@ import { systemClock } from "../resilience/clock.ts";
 import type { Context } from "./context.ts";
 import { Failure, exitCodes } from "./failure.ts";
 import type { ExitCode } from "./failure.ts";
+import type { Finding } from "./finding.ts";
+import { processFindings, serverFindings } from "./doctor-fleet.ts";
 import { connect, dataFolder, readServerFile, urlOf } from "./service.ts";
-import type { BreakerRow, List, SourceRow } from "./service.ts";
+import type { BreakerRow, List, ProcessView, SourceRow } from "./service.ts";
 import { settingsOptions } from "./settings.ts";
 import { counted, moment } from "./tables.ts";
 import { wrap } from "./terminal.ts";
 import type { Terminal } from "./terminal.ts";
-
-export interface Finding {
-  readonly check: string;
-  /** note: something is missed, by choice. */
-  readonly status: "ok" | "note" | "warn" | "fault";
-  readonly message: string;
-  /** What to do. */
-  readonly fix?: string;
-}
 
 export async function doctor(context: Context): Promise<ExitCode> {
   const { terminal } = context;
@@ -168,7 +161,8 @@ async function service(context: Context, settings: Settings | null): Promise<Fin
   const file = readServerFile(context);
   const url = file === null ? null : urlOf(file.adminHost, file.adminPort);
   const ready = url === null ? null : await fetch(`${url}/readyz`).catch(() => null);
-  if (url === null || ready === null) return settings === null ? [] : portsFree(settings);
+  if (url === null || ready === null)
+    return [...(settings === null ? [] : await portsFree(settings)), ...(await serverFindings(context))];
   const { checks } = (await ready.json()) as { checks: Record<string, { ok: boolean; detail?: string }> };
   return [
     { check: "service", status: "ok", message: `runs at ${url}` },
@@ -267,6 +261,7 @@ async function inside(context: Context): Promise<Finding[]> {
     const api = connect(context);
     const breakers = await api.get<List<BreakerRow>>("/api/breakers");
     const sources = await api.get<List<SourceRow>>("/api/sources");
+    const processes = await api.get<List<ProcessView>>("/api/processes");
     const { deadLetters } = await api.get<{ deadLetters: number }>("/api/overview");
     return [
       ...breakers.items
@@ -280,6 +275,7 @@ async function inside(context: Context): Promise<Finding[]> {
             fix,
           };
         }),
+      ...processFindings(processes.items, context.environment.databaseUrl !== null),
       ...sources.items.flatMap(watchFinding),
       ...sources.items.flatMap(unreadableFinding),
       deadLetters === 0

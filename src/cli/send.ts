@@ -174,6 +174,10 @@ async function deliver(target: Target, signed: Signed): Promise<void> {
 function webhookUrl(context: Context, source: string, url: string | undefined): string {
   const file = url === undefined ? readServerFile(context) : null;
   if (url === undefined && file === null) throw notRunning(context);
+  if (file !== null && file.port === null)
+    throw new Failure("the processes on this data folder receive no webhooks", {
+      hint: "Name the webhook port of one that does with --url, such as http://10.0.0.7:8080.",
+    });
   const base = url ?? urlOf(file?.host ?? "", file?.port ?? 0);
   if (!URL.canParse(base)) throw usage(`--url ${base} is no address`, "It looks like http://127.0.0.1:8080.");
   const { pathname } = new URL(base);

@@ -10,10 +10,13 @@ import type {
   pauseRow,
   replayRow,
   runDetail,
+  processRow,
   runRow,
   sourceRow,
   verificationView,
 } from "../http/admin-views.ts";
+import { readServerFile as serverFileIn } from "../data-folder.ts";
+import type { ServerFile } from "../data-folder.ts";
 import { version } from "../package.ts";
 import type { Context } from "./context.ts";
 import { Failure, usage } from "./failure.ts";
@@ -30,6 +33,7 @@ export type PauseRow = ReturnType<typeof pauseRow>;
 export type BreakerRow = ReturnType<typeof breakerRow>;
 export type VerificationView = ReturnType<typeof verificationView>;
 export type SourceRow = ReturnType<typeof sourceRow>;
+export type ProcessView = ReturnType<typeof processRow>;
 export interface List<T> {
   readonly items: readonly T[];
   readonly next: string | null;
@@ -37,14 +41,6 @@ export interface List<T> {
 export interface Change {
   readonly kind: string;
   readonly row: unknown;
-}
-
-export interface ServerFile {
-  readonly pid: number;
-  readonly host: string;
-  readonly port: number;
-  readonly adminHost: string;
-  readonly adminPort: number;
 }
 
 export interface Service {
@@ -60,15 +56,7 @@ export interface Service {
 export const dataFolder = ({ cwd, environment }: Context): string => resolve(cwd, environment.dataDir);
 
 /** What a running service wrote into its data folder; null when none runs there, or it died without a word. */
-export function readServerFile(context: Context): ServerFile | null {
-  const text = readIfThere(join(dataFolder(context), "server.json"));
-  if (text === null) return null;
-  try {
-    return JSON.parse(text) as ServerFile;
-  } catch {
-    return null;
-  }
-}
+export const readServerFile = (context: Context): ServerFile | null => serverFileIn(dataFolder(context));
 
 /** A service that listens on all addresses is reached on this one. */
 export function urlOf(host: string, port: number): string {

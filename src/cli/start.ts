@@ -2,7 +2,7 @@
 import { relative } from "node:path";
 import closeWithGrace from "close-with-grace";
 import { InvalidConfiguration, startApp } from "../app.ts";
-import type { App } from "../app.ts";
+import type { App, Role } from "../app.ts";
 import { createLog } from "../observability/log.ts";
 import type { Log } from "../observability/log.ts";
 import { version } from "../package.ts";
@@ -20,7 +20,7 @@ import { wrap } from "./terminal.ts";
  */
 const crashSignals = ["SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSEGV"] as const;
 
-export async function start(context: Context, options: { role: string }): Promise<void> {
+export async function start(context: Context, options: { role: Role }): Promise<void> {
   const { terminal, environment } = context;
   if (options.role !== "all" && environment.databaseUrl === null) {
     throw new Failure(
@@ -34,7 +34,7 @@ export async function start(context: Context, options: { role: string }): Promis
   const level = terminal.verbose ? "debug" : terminal.quiet ? "warn" : environment.logLevel;
   const log = terminal.attended ? createLog(level, lineWriter(terminal.notePaint)) : createLog(level);
   // A signal during the start is heard too: the app is stopped as soon as it is there.
-  const starting = startOrExplain(context, log);
+  const starting = startOrExplain(context, log, options.role);
   const grace = stopGracefully(context, starting, log);
   try {
     announce(context, await starting, log);
@@ -81,9 +81,9 @@ async function within(ms: number, work: Promise<void>): Promise<boolean> {
   return inTime;
 }
 
-async function startOrExplain(context: Context, log: Log): Promise<App> {
+async function startOrExplain(context: Context, log: Log, role: Role): Promise<App> {
   try {
-    return await startApp({ ...settingsOptions(context), log });
+    return await startApp({ ...settingsOptions(context), log, role });
   } catch (error) {
     if (error instanceof InvalidConfiguration)
       throw invalidConfiguration(error.faults, context.terminal.notePaint);
@@ -106,10 +106,11 @@ function folderFailure(context: Context, error: unknown): Failure | null {
 /** For a person: a banner. For a collector of logs: lines as all others, without the link that logs in. */
 function announce({ terminal, cwd }: Context, app: App, log: Log): void {
   const { config, idle, warnings } = app.config;
-  const webhooks = urlOf(app.ingest.host, app.ingest.port);
+  const webhooks = app.ingest && urlOf(app.ingest.host, app.ingest.port);
   const admin = urlOf(app.admin.host, app.admin.port);
   if (!terminal.attended) {
-    log.info({ version, webhooks, dashboard: admin, dataDir: app.dataDir }, "signalbox is listening");
+    const { role, dataDir } = app;
+    log.info({ version, role, webhooks, dashboard: admin, dataDir }, "signalbox is listening");
     for (const { file, line, message } of warnings)
       log.warn({ file, line, reason: message }, "configuration");
     return;
@@ -119,7 +120,9 @@ function announce({ terminal, cwd }: Context, app: App, log: Log): void {
   const dryRun = [...idle.destinations];
   const ready = Object.keys(config.models).filter((name) => !idle.models.has(name));
   const rows: [string, string][] = [
-    ["webhooks", cyan(`${webhooks}/webhooks/`) + (active.length === 0 ? "" : oneOf(active))],
+    webhooks === null
+      ? ["webhooks", dim("received by other processes")]
+      : ["webhooks", cyan(`${webhooks}/webhooks/`) + (active.length === 0 ? "" : oneOf(active))],
     ["dashboard", cyan(`${admin}${app.loginPath()}`)],
     ["", dim("the link logs in once, within the hour")],
     ["data", relative(cwd, app.dataDir) || app.dataDir],

@@ -28,12 +28,13 @@ import {
   eventDetail,
   eventRow,
   overviewView,
+  processRow,
   runDetail,
   runRow,
   sourceRow,
   verificationView,
 } from "./admin-views.ts";
-import type { BreakerRow, SourceRow } from "./admin-views.ts";
+import type { BreakerRow, ProcessRow, SourceRow } from "./admin-views.ts";
 import { openapi } from "./openapi.ts";
 
 /** Counts of events; `restarted` of runs. `more`: the record holds more, and the next round goes on. */
@@ -66,6 +67,7 @@ export interface ApiParts {
   readonly control: Control;
   readonly breakers: () => Promise<readonly BreakerRow[]>;
   readonly sources: () => Promise<readonly SourceRow[]>;
+  readonly processes: () => Promise<readonly ProcessRow[]>;
   readonly feed: LiveFeed;
   readonly clock: Clock;
   readonly version: string;
@@ -115,6 +117,9 @@ function addReading(app: Hono<AdminEnv>, parts: ApiParts): void {
     c.json({ items: (await parts.breakers()).map(breakerRow), next: null }),
   );
   app.get("/api/sources", async (c) => c.json({ items: (await parts.sources()).map(sourceRow), next: null }));
+  app.get("/api/processes", async (c) =>
+    c.json({ items: (await parts.processes()).map(processRow), next: null }),
+  );
   app.get("/api/stream", (c) => {
     const stream = feed.open(() => c.env.outgoing.destroy());
     if (!stream) {

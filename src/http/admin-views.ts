@@ -64,6 +64,25 @@ interface WatchRow {
   readonly error: string | null;
 }
 
+/** A process of the fleet. */
+export interface ProcessRow {
+  readonly id: string;
+  readonly role: "all" | "ingest" | "worker";
+  readonly host: string;
+  readonly pid: number;
+  readonly version: string;
+  /** What its configuration and prompts say, as a short hash. */
+  readonly config: string;
+  /** Milliseconds since the epoch, by its own clock. */
+  readonly configSince: number;
+  readonly startedAt: number;
+  readonly seenAt: number;
+  /** Whether it does what is done once in the fleet. */
+  readonly leading: boolean;
+  /** What is wrong with it, in words for people. */
+  readonly trouble: string | null;
+}
+
 const iso = (at: number): string => new Date(at).toISOString();
 const isoOrNull = (at: number | null): string | null => (at === null ? null : iso(at));
 const redactedOrNull = (text: string | null): string | null => (text === null ? null : redactText(text));
@@ -276,6 +295,13 @@ export const sourceRow = (source: SourceRow) => ({
     lastRenewedAt: isoOrNull(source.watch.lastRenewedAt),
     error: redactedOrNull(source.watch.error),
   },
+});
+
+export const processRow = (row: ProcessRow) => ({
+  ...row,
+  configSince: iso(row.configSince),
+  startedAt: iso(row.startedAt),
+  seenAt: iso(row.seenAt),
 });
 
 export const replayRow = (job: ReplayJob) => ({

@@ -25,11 +25,11 @@ import { loadAssets, pagePolicy } from "./admin-pages.ts";
 import type { Asset } from "./admin-pages.ts";
 import { BadRequest } from "./admin-queries.ts";
 import { createLiveFeed } from "./admin-stream.ts";
-import type { BreakerRow, SourceRow } from "./admin-views.ts";
+import type { BreakerRow, ProcessRow, SourceRow } from "./admin-views.ts";
 import { listenFault } from "./listen-fault.ts";
 
 export type { Control } from "./admin-api.ts";
-export type { BreakerRow, SourceRow } from "./admin-views.ts";
+export type { BreakerRow, ProcessRow, SourceRow } from "./admin-views.ts";
 
 const maxBodyBytes = 1024 * 1024;
 const closeGraceMs = 2_000;
@@ -46,6 +46,7 @@ export interface AdminOptions {
   readonly audit: Audit;
   readonly breakers: () => Promise<readonly BreakerRow[]>;
   readonly sources: () => Promise<readonly SourceRow[]>;
+  readonly processes: () => Promise<readonly ProcessRow[]>;
   readonly metrics: Pick<Metrics, "render">;
   readonly ready: () => Promise<Readiness>;
   /** The admin token; at least 16 characters, or the log warns. */

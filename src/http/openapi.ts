@@ -188,6 +188,13 @@ const paths = {
       parameters: [{ ...idParameter, name: "name" }],
     },
   },
+  "/api/processes": {
+    get: {
+      operationId: "processes",
+      summary: "The processes of the fleet, as each last told of itself",
+      responses: answers("All processes", pageOf("Process")),
+    },
+  },
   "/api/sources": {
     get: {
       operationId: "sources",

@@ -13,7 +13,8 @@ export async function prepareServer(client: ClientBase): Promise<void> {
   await migrate(client);
 }
 
-async function checkServer(client: ClientBase): Promise<void> {
+/** Throws an Error that says what a server is not fit for, and how that is mended. */
+export async function checkServer(client: ClientBase): Promise<void> {
   const { rows } = await client.query<Record<string, string>>(
     `SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS called,
        current_setting('fsync') AS fsync, current_setting('full_page_writes') AS full_page_writes,

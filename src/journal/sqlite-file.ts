@@ -8,8 +8,8 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { migrations } from "./migrations/index.ts";
 import { integer } from "./rows.ts";
-import { Connection, isBroken, isBusy } from "./sqlite-driver.ts";
-import { inspect, orDamaged, requireFile } from "./sqlite-health.ts";
+import { Connection, isBusy } from "./sqlite-driver.ts";
+import { checkFile, orDamaged, requireFile } from "./sqlite-health.ts";
 import type { Vault } from "./vault.ts";
 
 export interface HeldFolder {
@@ -44,11 +44,6 @@ function lockFolder(folder: string): Connection {
     return lock;
   } catch (error) {
     lock.close();
-    if (isBroken(error))
-      throw new Error(
-        `${join(folder, "lock.db")} can't be used. It holds nothing: delete it while no signalbox runs on the folder, and start again`,
-        { cause: error },
-      );
     if (!isBusy(error)) throw error;
     throw new Error(
       `the data folder ${folder} is in use by another signalbox process: stop it, or set SIGNALBOX_DATA_DIR to another folder`,
@@ -65,18 +60,21 @@ export function openFile(
   file: string,
   options: { maxPages?: number | undefined; vault: Vault | undefined; thorough: boolean; used: boolean },
 ): Connection {
-  requireFile(file, options.used);
-  inspect(file, options.thorough);
+  if (options.used) requireFile(file);
   const db = new Connection(file, options.vault);
   try {
-    return orDamaged(file, () => prepared(db, file, options.maxPages));
+    return orDamaged(file, () => prepared(db, file, options));
   } catch (error) {
     db.close();
     throw error;
   }
 }
 
-function prepared(db: Connection, file: string, maxPages: number | undefined): Connection {
+function prepared(
+  db: Connection,
+  file: string,
+  options: { maxPages?: number | undefined; thorough: boolean },
+): Connection {
   // FULL on every opening: SQLite falls back to NORMAL for a WAL file, and an acknowledged event could be lost.
   db.exec(
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON",
@@ -85,7 +83,8 @@ function prepared(db: Connection, file: string, maxPages: number | undefined): C
   db.exec("PRAGMA temp_store = MEMORY");
   // Dedupe keys are spread over their whole index: 16 MB keep some hundred thousand of them at hand.
   db.exec("PRAGMA cache_size = -16000");
-  if (maxPages !== undefined) db.exec(`PRAGMA max_page_count = ${Math.trunc(maxPages)}`);
+  if (options.maxPages !== undefined) db.exec(`PRAGMA max_page_count = ${Math.trunc(options.maxPages)}`);
+  checkFile(db, file, options.thorough);
   migrate(db, file);
   return db;
 }

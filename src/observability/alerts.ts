@@ -10,6 +10,8 @@
  * So a storm is one message per cause and five minutes, and none of it goes untold. A reason that differs every time is
  * no cause of its own: past twenty causes of a kind, the others are told together.
  *
+ * In a fleet the window of a cause is held by one process: it tells, and the others count until a window is theirs.
+ *
  * Alerts are best effort and hold redacted text only. They go around the journal on purpose: a full disk has to be
  * told of as well. What no channel took is told of with the next message; `stop` sends what is still untold.
  */
@@ -23,13 +25,15 @@ import { failPoint } from "../resilience/fail-points.ts";
 import type { Log } from "./log.ts";
 import { redactText } from "./redact.ts";
 
-export type AlertKind = "dead-letter" | "breaker-open" | "source-silent" | "fallback-rate" | "journal";
+export type AlertKind = "dead-letter" | "breaker-open" | "source-silent" | "fallback-rate";
 
 export interface AlertParts {
   readonly settings: () => { readonly to: readonly ("slack" | "email")[]; readonly on: readonly AlertKind[] };
   readonly destinations: () => Readonly<Record<DestinationName, Destination>>;
   /** Whom alerts by e-mail go to; null when e-mail is not set up. */
   readonly mailbox: () => string | null;
+  /** Takes the window of a cause, unless another process holds it. Rejects when nobody can say. Null for the only process. */
+  readonly takeWindow: ((cause: string, ms: number) => Promise<boolean>) | null;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -47,6 +51,7 @@ const stopMs = 3_000;
 const mostCauses = 20;
 
 interface Cause {
+  readonly key: string;
   readonly kind: AlertKind;
   readonly subject: string;
   /** The latest message that was not told yet. */
@@ -59,6 +64,7 @@ export function createAlerts(parts: AlertParts): Alerts {
   const { settings, clock, log } = parts;
   const causes = new Map<string, Cause>();
   const underWay = new Set<Promise<void>>();
+  let stopped = false;
 
   /** The cause of its own, or the common one of its kind once there are too many. */
   function causeOf(kind: AlertKind, subject: string, message: string): { key: string; subject: string } {
@@ -68,9 +74,16 @@ export function createAlerts(parts: AlertParts): Alerts {
     return { key: `${kind} of several causes`, subject: "several causes" };
   }
 
+  /** What can't be asked for is told twice rather than never. */
+  const isOurs = (take: NonNullable<AlertParts["takeWindow"]>, key: string) =>
+    take(key, windowMs).catch(() => true);
+
   function tell(cause: Cause, subject: string, text: string, count: number): void {
     const sending = (async () => {
-      if (!(await deliver(parts, cause.kind, subject, text))) cause.untold += count;
+      const told =
+        (stopped || parts.takeWindow === null || (await isOurs(parts.takeWindow, cause.key))) &&
+        (await deliver(parts, cause.kind, subject, text));
+      if (!told) cause.untold += count;
     })();
     underWay.add(sending);
     void sending.finally(() => underWay.delete(sending));
@@ -109,12 +122,20 @@ export function createAlerts(parts: AlertParts): Alerts {
         known.message = safe;
         return;
       }
-      const cause: Cause = { kind, subject, message: safe, untold: 0, timer: { cancel: () => undefined } };
+      const cause: Cause = {
+        key,
+        kind,
+        subject,
+        message: safe,
+        untold: 0,
+        timer: { cancel: () => undefined },
+      };
       causes.set(key, cause);
       cause.timer = nextWindow(key, cause);
       tell(cause, subject, safe, 1);
     },
     async stop() {
+      stopped = true;
       for (const cause of causes.values()) {
         cause.timer.cancel();
         if (cause.untold > 0) tellUntold(cause);

@@ -123,6 +123,10 @@ export function holdDuties({ state, clock, log, owner, begin }: DutyParts): Duti
   };
 }
 
+/** Who holds the lease, or held it last; null when it was handed back. */
+export const holderOf = async (state: State): Promise<string | null> =>
+  (await recordIn(state))?.holder ?? null;
+
 async function recordIn(state: State): Promise<LeadRecord> {
   const stored = await state.get("duty", key);
   if (!stored) return null;

@@ -1,19 +1,15 @@
-/** Housekeeping on a timer: has the queue look for runs it may have missed, keeps the gauges true. */
-import { openStatuses } from "../domain/run.ts";
-import type { Reads, State } from "../domain/ports.ts";
+/** Housekeeping on a timer: has the queue look for runs it may have missed, and notes that the service is up. */
+import type { State } from "../domain/ports.ts";
 import type { Queue } from "../domain/queue.ts";
 import type { Log } from "../observability/log.ts";
-import type { Metrics } from "../observability/metrics.ts";
 import type { Clock } from "../resilience/clock.ts";
 import { failPoint } from "../resilience/fail-points.ts";
 
 export interface SweeperParts {
-  readonly reads: Reads;
   readonly state: State;
   readonly queue: Queue;
   readonly clock: Clock;
   readonly log: Log;
-  readonly metrics: Metrics;
 }
 
 const everyMs = 10_000;
@@ -40,13 +36,9 @@ export function startSweeper(parts: SweeperParts): { stop(): Promise<void> } {
   };
 }
 
-async function sweep({ reads, state, queue, clock, metrics }: SweeperParts): Promise<void> {
+async function sweep({ state, queue, clock }: SweeperParts): Promise<void> {
   failPoint("sweeper.publish");
   queue.publish([]);
-  const { runs, deadLetters, reviews } = await reads.backlog();
-  for (const status of openStatuses) metrics.queueDepth.set({ state: status }, runs[status]);
-  metrics.deadLetters.set(deadLetters);
-  metrics.reviewsPending.set(reviews);
   await stampAlive(state, clock.now());
 }
 

@@ -314,6 +314,7 @@ describe("the API's answers", () => {
       ["/api/audit?deed=dance", "audit", 400],
       ["/api/actions", "listActions", 200],
       ["/api/breakers", "breakers", 200],
+      ["/api/processes", "processes", 200],
       ["/api/sources", "sources", 200],
     ];
     for (const [path, operation, status] of reads)

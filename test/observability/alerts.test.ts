@@ -2,12 +2,24 @@ import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/domain/json.ts";
 import type { ActionExecutor, Destination } from "../../src/domain/ports.ts";
 import { createAlerts } from "../../src/observability/alerts.ts";
-import type { AlertKind } from "../../src/observability/alerts.ts";
+import type { AlertKind, AlertParts } from "../../src/observability/alerts.ts";
 import { silentLog } from "../../src/observability/log.ts";
+import { windowsOf } from "../../src/telling.ts";
 import { manualClock } from "../support/clock.ts";
+import type { ManualClock } from "../support/clock.ts";
+import { memoryState } from "../support/memory-state.ts";
 
-function open(over: { on?: AlertKind[]; configured?: boolean; fails?: boolean; hangs?: boolean } = {}) {
-  const clock = manualClock();
+interface Over {
+  on?: AlertKind[];
+  configured?: boolean;
+  fails?: boolean;
+  hangs?: boolean;
+  clock?: ManualClock;
+  takeWindow?: AlertParts["takeWindow"];
+}
+
+function open(over: Over = {}) {
+  const clock = over.clock ?? manualClock();
   const sent: { channel: string; input: JsonObject }[] = [];
   const destination = (name: "slack" | "email", kind: "slack.message" | "email.send"): Destination => {
     const executor: ActionExecutor = {
@@ -36,6 +48,7 @@ function open(over: { on?: AlertKind[]; configured?: boolean; fails?: boolean; h
       stripe: slack,
     }),
     mailbox: () => "ops@acme.example",
+    takeWindow: over.takeWindow ?? null,
     clock,
     log: silentLog,
   });
@@ -138,5 +151,38 @@ describe("alerts", () => {
       await clock.advance(0);
       expect(sent).toEqual([]);
     }
+  });
+});
+
+describe("alerts of a fleet", () => {
+  const fleet = () => {
+    const clock = manualClock();
+    const state = memoryState();
+    const process = (owner: string) => open({ clock, takeWindow: windowsOf({ state, owner, clock }) });
+    return { clock, state, one: process("one"), two: process("two") };
+  };
+
+  it("tell of a cause once, whichever process meets it first; what the others met is counted and told later", async () => {
+    const { clock, one, two } = fleet();
+    one.alerts.raise("breaker-open", "slack", "slack is open");
+    await clock.advance(0);
+    two.alerts.raise("breaker-open", "slack", "slack is open");
+    two.alerts.raise("breaker-open", "github", "github is open");
+    await clock.advance(0);
+    expect(one.texts()).toEqual(["[signalbox] breaker-open: slack is open"]);
+    expect(two.texts()).toEqual(["[signalbox] breaker-open: github is open"]);
+    await clock.advance(600_000);
+    expect([one.texts().length, two.texts()]).toEqual([
+      1,
+      [expect.anything(), "[signalbox] breaker-open: 1 more in the last 5 min: slack is open"],
+    ]);
+  });
+
+  it("are told by each where the journal, which knows who tells, can't be asked", async () => {
+    const { clock, state, one, two } = fleet();
+    state.get = () => Promise.reject(new Error("down"));
+    for (const { alerts } of [one, two]) alerts.raise("breaker-open", "slack", "slack is open");
+    await clock.advance(0);
+    expect([one.texts().length, two.texts().length]).toEqual([1, 1]);
   });
 });

@@ -111,7 +111,7 @@ describe("a service that was down", () => {
       timeout: 10_000,
     });
     const signed = signStripe({ secret, payload: event, timestamp: Math.floor(now() / 1_000) });
-    const late = await deliver(`http://127.0.0.1:${after.ingest.port}/webhooks/stripe`, signed);
+    const late = await deliver(`http://127.0.0.1:${after.ingest?.port}/webhooks/stripe`, signed);
     expect(late).toMatchObject({ status: 200, json: { status: "duplicate" } });
     const again = await vi.waitFor(async () => {
       const body = JSON.stringify({ since: "1h" });

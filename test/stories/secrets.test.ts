@@ -56,7 +56,7 @@ routes: []
     restart: () => startApp({ cwd, environment: readEnvironment({ NEW: "secret-new" }), log: silentLog }),
     async send(secret: string) {
       const body = JSON.stringify({ text: marked, n: (count += 1) });
-      const answer = await fetch(`http://127.0.0.1:${app.ingest.port}/webhooks/github`, {
+      const answer = await fetch(`http://127.0.0.1:${app.ingest?.port}/webhooks/github`, {
         method: "POST",
         headers: {
           "X-GitHub-Event": "ping",

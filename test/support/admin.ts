@@ -1,7 +1,14 @@
 /** An admin port on a real socket, with a small company's morning in its journal. */
 import { createHash } from "node:crypto";
 import { createAdmin } from "../../src/http/admin.ts";
-import type { Admin, AdminOptions, BreakerRow, Control, SourceRow } from "../../src/http/admin.ts";
+import type {
+  Admin,
+  AdminOptions,
+  BreakerRow,
+  Control,
+  ProcessRow,
+  SourceRow,
+} from "../../src/http/admin.ts";
 import type { Action } from "../../src/domain/action.ts";
 import type { StoredEvent } from "../../src/domain/event.ts";
 import type { Json } from "../../src/domain/json.ts";
@@ -335,6 +342,7 @@ export async function startAdmin(
     control: refusingControl,
     audit: journal.audit,
     breakers: async () => sampleBreakers(now),
+    processes: async () => sampleProcesses(now),
     sources: async () => sampleSources(now),
     metrics: { render: async () => ({ contentType: "text/plain", text: "signalbox_dead_letters 1\n" }) },
     ready: async () => ({ ok: true, checks: { journal: { ok: true } } }),
@@ -368,3 +376,18 @@ export async function startAdmin(
     close: () => admin.close(),
   };
 }
+
+const sampleProcesses = (now: number): ProcessRow[] =>
+  (["ingest", "worker"] as const).map((role, at) => ({
+    id: `process-${at}`,
+    role,
+    host: "one.example",
+    pid: 100 + at,
+    version: "0.0.0",
+    config: "0123456789ab",
+    configSince: now - 60_000,
+    startedAt: now - 60_000,
+    seenAt: now - 1_000,
+    leading: role === "worker",
+    trouble: role === "worker" ? "its configuration is not the newest" : null,
+  }));

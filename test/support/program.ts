@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -59,6 +59,8 @@ export interface ProgramOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Keeps the folder, and so the journal, of an earlier one; else a new one that `stop` and `kill` leave for `remove`. */
   readonly folder?: string;
+  /** Of `start`: `--role`, `worker`. */
+  readonly args?: readonly string[];
 }
 
 export interface RunningProgram {
@@ -83,16 +85,18 @@ export interface RunningProgram {
 
 interface ServerFile {
   readonly pid: number;
-  readonly port: number;
+  readonly port: number | null;
   readonly adminPort: number;
 }
 
 /** `node dist/src/main.js start`; resolves once it listens. Rejects with what it wrote when it ends before. */
 export async function startProgram(options: ProgramOptions): Promise<RunningProgram> {
   const folder = options.folder ?? temporaryFolder().folder;
-  writeFileSync(join(folder, "signalbox.yaml"), options.config);
+  const file = join(folder, "signalbox.yaml");
+  // Those that run already on this folder would take it for a change.
+  if (!existsSync(file) || readFileSync(file, "utf8") !== options.config) writeFileSync(file, options.config);
   const env = { ...bare, ...options.env };
-  const child = spawn(process.execPath, [main, "start"], {
+  const child = spawn(process.execPath, [main, "start", ...(options.args ?? [])], {
     cwd: folder,
     env,
     stdio: ["ignore", "ignore", "pipe"],
@@ -127,10 +131,12 @@ export async function startProgram(options: ProgramOptions): Promise<RunningProg
   };
 }
 
-/** An older process may have left its file behind: the pid says whose it is. */
+/** An older process may have left its file behind, and in a fleet another has it: the pid says whose it is. */
 function serverFileOf(folder: string, child: ChildProcess): Promise<ServerFile> {
+  const data = join(folder, ".signalbox");
+  const own = join(data, `server.${hostname()}.${child.pid}.json`);
   const read = (): ServerFile | null => {
-    const file = join(folder, ".signalbox", "server.json");
+    const file = existsSync(own) ? own : join(data, "server.json");
     if (!existsSync(file)) return null;
     try {
       const content = JSON.parse(readFileSync(file, "utf8")) as ServerFile;

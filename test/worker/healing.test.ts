@@ -125,7 +125,6 @@ async function service({
     queue,
     clock,
     log: silentLog,
-    metrics,
   });
   const events = async () => (await store.reads.events({ limit: 100_000 })).items;
   return {

@@ -1,5 +1,6 @@
 /** From an empty folder to a service that runs. */
 import { Option } from "commander";
+import type { Role } from "../../app.ts";
 import type { Command } from "commander";
 import type { Parts } from "./parts.ts";
 
@@ -32,7 +33,7 @@ export function addSetUp(program: Command, { does }: Parts): void {
     )
     .action(
       does(
-        async (context, options: { role: string }) => (await import("../start.ts")).start(context, options),
+        async (context, options: { role: Role }) => (await import("../start.ts")).start(context, options),
         true,
       ),
     );
