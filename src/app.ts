@@ -27,7 +27,7 @@ import { systemClock } from "./resilience/clock.ts";
 import type { Clock } from "./resilience/clock.ts";
 import { createIds } from "./resilience/ids.ts";
 import { armFailPoints, failPoint, nothingFails } from "./resilience/fail-points.ts";
-import { openAlerts } from "./telling.ts";
+import { openAlerts, tellTrouble } from "./telling.ts";
 import { createUpkeep } from "./upkeep.ts";
 import { heldWatch } from "./worker/watches.ts";
 import { startWorking } from "./working.ts";
@@ -156,7 +156,7 @@ async function startParts(
   const audit: Audit = { record: (entry) => journal.recordDeed(ids("aud"), entry) };
   const works = role !== "ingest";
   const readiness = createReadiness({
-    ...{ reads: store.reads, clock, works, queueTrouble: queue.trouble },
+    ...{ reads: store.reads, journal, clock, works, queueTrouble: queue.trouble },
     allPaused: async () => (await guard.closed("all")) !== null,
   });
   let configFaults: readonly Fault[] = [];
@@ -190,6 +190,7 @@ async function startParts(
     : null;
   const leading = works ? lead({ ...ground, begin: upkeep.begin }) : null;
   const gauges = keepGauges(ground);
+  const trouble = tellTrouble(ground);
   const hourly = everyHour(clock, async (signal) => {
     showSecretAges(metrics, current().settings.loaded.config, clock.now());
     await receiving?.refresh(signal);
@@ -235,7 +236,7 @@ async function startParts(
       await receiving?.close(ingestGraceMs);
       await Promise.all([
         worker?.stop(current().settings.loaded.config.worker.drainTimeout),
-        ...[leading, hourly, gauges].map((duty) => duty?.stop()),
+        ...[leading, hourly, gauges, trouble].map((duty) => duty?.stop()),
         watch.close(),
       ]);
       failPoint("stop.drained");

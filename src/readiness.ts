@@ -1,6 +1,6 @@
 /** Whether the service does its work: what /readyz answers. */
 import type { Fault } from "./config/faults.ts";
-import type { Reads } from "./domain/ports.ts";
+import type { Journal, Reads } from "./domain/ports.ts";
 import type { Clock } from "./resilience/clock.ts";
 
 /** Runs that could be worked on have waited for longer than this, and nothing was worked on for as long: stuck. */
@@ -22,12 +22,14 @@ export interface Readiness {
  */
 export function createReadiness({
   reads,
+  journal,
   clock,
   allPaused,
   works = true,
   queueTrouble = () => null,
 }: {
   readonly reads: Pick<Reads, "backlog">;
+  readonly journal: Pick<Journal, "trouble">;
   readonly clock: Clock;
   readonly allPaused: () => Promise<boolean>;
   /** False for a process that receives only: whether work gets on is not its business. */
@@ -54,7 +56,7 @@ export function createReadiness({
         works && oldest !== null && clock.now() - oldest >= stuckMs && clock.now() - lastSettled >= stuckMs;
       const fault = configFaults[0];
       const checks: Record<string, { ok: boolean; detail?: string }> = {
-        journal: backlog ? { ok: true } : { ok: false, detail: "it can't be read" },
+        journal: journalCheck(backlog !== null, journal.trouble()),
         work: stuck
           ? {
               ok: false,
@@ -75,4 +77,9 @@ export function createReadiness({
       return { ok: Object.values(checks).every((check) => check.ok), checks };
     },
   };
+}
+
+function journalCheck(isRead: boolean, trouble: string | null): { ok: boolean; detail?: string } {
+  if (isRead && trouble === null) return { ok: true };
+  return { ok: false, detail: trouble ?? "it can't be read" };
 }

@@ -1,6 +1,6 @@
 /** Alerts as configured: over which destinations, and of what; in a fleet one process tells of a cause. */
 import { sha256 } from "./domain/json.ts";
-import type { State } from "./domain/ports.ts";
+import type { Journal, State } from "./domain/ports.ts";
 import type { InForce } from "./in-force.ts";
 import { createAlerts } from "./observability/alerts.ts";
 import type { Alerts } from "./observability/alerts.ts";
@@ -49,6 +49,32 @@ export function windowsOf({ state, owner, clock }: WindowParts & { readonly cloc
       if (await state.put("meta", key, next, stored?.version ?? 0)) return true;
     }
   };
+}
+
+const lookMs = 5_000;
+
+/** Tells once of each trouble that the journal has, and in the log when it is over. */
+export function tellTrouble({
+  store,
+  alerts,
+  clock,
+  log,
+}: {
+  readonly store: { readonly journal: Pick<Journal, "trouble"> };
+  readonly alerts: Alerts;
+  readonly clock: Clock;
+  readonly log: Log;
+}): { stop(): Promise<void> } {
+  let told: string | null = null;
+  let timer = clock.after(lookMs, look);
+  function look(): void {
+    const trouble = store.journal.trouble();
+    if (trouble !== null && trouble !== told) alerts.raise("journal", "journal", trouble);
+    if (trouble === null && told !== null) log.info({}, "the journal stores again");
+    told = trouble;
+    timer = clock.after(lookMs, look);
+  }
+  return { stop: async () => timer.cancel() };
 }
 
 /** `Acme <hello@acme.example>` → `hello@acme.example`: alerts by mail go to whom mail comes from. */

@@ -8,6 +8,7 @@ const minute = 60_000;
 function open() {
   const clock = manualClock();
   let paused = false;
+  let trouble: string | null = null;
   let oldestDueAt: number | null | "unreadable" = null;
   const backlog = async (): Promise<Backlog> => {
     if (oldestDueAt === "unreadable") throw new Error("the file is gone");
@@ -18,12 +19,18 @@ function open() {
       oldestDueAt,
     };
   };
-  const readiness = createReadiness({ reads: { backlog }, clock, allPaused: async () => paused });
+  const readiness = createReadiness({
+    ...{ reads: { backlog }, journal: { trouble: () => trouble }, clock },
+    allPaused: async () => paused,
+  });
   return {
     clock,
     readiness,
     pause: (now: boolean) => {
       paused = now;
+    },
+    troubled: (why: string | null) => {
+      trouble = why;
     },
     due: (at: typeof oldestDueAt) => {
       oldestDueAt = at;
@@ -42,6 +49,17 @@ describe("readiness", () => {
       ok: false,
       checks: { work: { ok: false, detail: expect.stringContaining("for 300 s, and none was for 300 s") } },
     });
+  });
+
+  it("is lost while nothing can be stored, with the reason", async () => {
+    const { readiness, troubled } = open();
+    troubled("the disk is full");
+    expect(await readiness.check([])).toMatchObject({
+      ok: false,
+      checks: { journal: { ok: false, detail: "the disk is full" } },
+    });
+    troubled(null);
+    expect(await readiness.check([])).toMatchObject({ ok: true });
   });
 
   it("is kept while an old backlog is worked off", async () => {

@@ -204,7 +204,7 @@ export const destinationCredentials: Readonly<
 
 const shortestHistory = 400 * 86_400_000;
 
-const alertKinds = ["dead-letter", "breaker-open", "source-silent", "fallback-rate"] as const;
+const alertKinds = ["dead-letter", "breaker-open", "source-silent", "fallback-rate", "journal"] as const;
 
 export const Config = z.strictObject({
   version: z.literal(1).describe("Version of this format: 1."),

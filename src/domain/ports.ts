@@ -155,10 +155,10 @@ export interface Journal {
   /** Throws LeaseLost. */
   extendLease(claim: ClaimKey, leaseMs: number): Promise<void>;
   /**
-   * Puts a run down that was not finished: queued again, due now, its concurrency key kept, no attempt and no crash
-   * counted. Throws LeaseLost.
+   * Puts a run down that was not finished: queued again, due now or after `delayMs`, its concurrency key kept, no attempt
+   * and no crash counted. Throws LeaseLost.
    */
-  handBack(claim: ClaimKey): Promise<void>;
+  handBack(claim: ClaimKey, delayMs?: number): Promise<void>;
   /** Frees the runs of a process that is gone (embedded profile, at start). Returns how many. */
   releaseOrphans(): Promise<number>;
 
@@ -218,6 +218,8 @@ export interface Journal {
    * in. Returns the place to go on from; null at the end.
    */
   eraseKeys(before: number, limit: number, after: KeyPlace | null): Promise<KeyPlace | null>;
+  /** Why nothing can be stored, or what is stored not be relied on, as far as is known now; null when all is well. */
+  trouble(): string | null;
 
   close(): Promise<void>;
 }

@@ -54,7 +54,7 @@ export function backUp(folder: string, to: string): Copied {
   closeSync(openSync(part, "wx", 0o600));
   try {
     orDamaged(file, () => {
-      const db = new Connection(file);
+      const db = new Connection(file, undefined, true);
       try {
         db.exec("PRAGMA busy_timeout = 5000");
         db.run("VACUUM INTO ?", part);

@@ -40,7 +40,7 @@ const journalOn = (db: Database): Journal => ({
   nextDue: () => db.read(nextDue),
   claim: (run, owner, leaseMs) => db.write((tx) => claim(tx, run, owner, leaseMs)),
   extendLease: (key, leaseMs) => db.write((tx) => extendLease(tx, key, leaseMs)),
-  handBack: (key) => db.write((tx) => handBack(tx, key)),
+  handBack: (key, delayMs) => db.write((tx) => handBack(tx, key, delayMs)),
   releaseOrphans: async () => (db.shared ? 0 : db.write(releaseOrphans)),
 
   steps: (run) => db.read((scope) => stepsOf(scope, run)),
@@ -65,5 +65,6 @@ const journalOn = (db: Database): Journal => ({
   eraseContent: (before, limit) => db.write(() => eraseContent(before, limit)),
   eraseHistory: (before, limit) => db.write(() => eraseHistory(before, limit)),
   eraseKeys: (before, limit, after) => db.write(() => eraseKeys(before, limit, after)),
+  trouble: () => db.trouble?.() ?? null,
   close: () => db.close(),
 });

@@ -192,9 +192,9 @@ export function* extendLease(tx: Transaction, key: ClaimKey, leaseMs: number): S
   yield* sql.run("UPDATE runs SET due_at = ? WHERE id = ?", tx.now + leaseMs, key.run);
 }
 
-export function* handBack(tx: Transaction, key: ClaimKey): Sql<void> {
+export function* handBack(tx: Transaction, key: ClaimKey, delayMs = 0): Sql<void> {
   yield* assertClaimed(key);
-  yield* move(tx, key.run, "queued", "due_at = ?, lease_owner = NULL", tx.now);
+  yield* move(tx, key.run, "queued", "due_at = ?, lease_owner = NULL", tx.now + delayMs);
 }
 
 /** The process that held them is gone: their leases end now. */

@@ -128,5 +128,7 @@ export interface Database {
   /** Sees every write that has resolved. */
   read<T>(query: (scope: Scope) => Sql<T>): Promise<T>;
   subscribe(listener: (change: Change) => void): () => void;
+  /** See Journal. */
+  trouble?(): string | null;
   close(): Promise<void>;
 }

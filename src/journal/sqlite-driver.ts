@@ -12,13 +12,14 @@ import type { DatabaseSyncInstance, StatementSyncInstance } from "@photostructur
 const require = createRequire(import.meta.url);
 
 interface SqliteModule {
-  readonly DatabaseSync: new (path: string) => DatabaseSyncInstance;
+  readonly DatabaseSync: new (path: string, options: { readOnly: boolean }) => DatabaseSyncInstance;
 }
 
-function sqliteModule(): SqliteModule {
+/** For whoever has to load it elsewhere: in a thread. */
+export function driverModule(): string {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
   const builtIn = major > 22 || (major === 22 && minor >= 13);
-  return require(builtIn ? "node:sqlite" : "@photostructure/sqlite") as SqliteModule;
+  return builtIn ? "node:sqlite" : require.resolve("@photostructure/sqlite");
 }
 
 /** There is one writer at a time: what it reads stays as it is. */
@@ -43,10 +44,11 @@ export class Connection {
   /** Seals and opens content; what it is given here it is for all that this connection writes and reads. */
   readonly vault: Vault;
 
-  constructor(path: string, vault: Vault = createVault([])) {
+  /** One that only reads leaves the file and its log as they are, also when it is closed. */
+  constructor(path: string, vault: Vault = createVault([]), readOnly = false) {
     this.vault = vault;
-    const { DatabaseSync: Database } = sqliteModule();
-    this.#db = new Database(path);
+    const { DatabaseSync: Database } = require(driverModule()) as SqliteModule;
+    this.#db = new Database(path, { readOnly });
   }
 
   exec(sql: string): void {
@@ -123,5 +125,7 @@ export const isUnavailable = (error: unknown): boolean =>
   isBroken(error) || [5, 6, 8, 13, 14].includes(resultCode(error) ?? -1);
 /** SQLITE_IOERR: the disk failed, which says nothing of what is in the file. */
 export const isIoError = (error: unknown): boolean => resultCode(error) === 10;
+/** SQLITE_FULL: there is no space on the disk. */
+export const isFull = (error: unknown): boolean => resultCode(error) === 13;
 /** SQLITE_BUSY: another process holds it. */
 export const isBusy = (error: unknown): boolean => resultCode(error) === 5;

@@ -8,8 +8,8 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { migrations } from "./migrations/index.ts";
 import { integer } from "./rows.ts";
-import { Connection, isBusy } from "./sqlite-driver.ts";
-import { checkFile, orDamaged, requireFile } from "./sqlite-health.ts";
+import { Connection, isBroken, isBusy } from "./sqlite-driver.ts";
+import { inspect, orDamaged, requireFile } from "./sqlite-health.ts";
 import type { Vault } from "./vault.ts";
 
 export interface HeldFolder {
@@ -44,6 +44,11 @@ function lockFolder(folder: string): Connection {
     return lock;
   } catch (error) {
     lock.close();
+    if (isBroken(error))
+      throw new Error(
+        `${join(folder, "lock.db")} can't be used. It holds nothing: delete it while no signalbox runs on the folder, and start again`,
+        { cause: error },
+      );
     if (!isBusy(error)) throw error;
     throw new Error(
       `the data folder ${folder} is in use by another signalbox process: stop it, or set SIGNALBOX_DATA_DIR to another folder`,
@@ -60,21 +65,18 @@ export function openFile(
   file: string,
   options: { maxPages?: number | undefined; vault: Vault | undefined; thorough: boolean; used: boolean },
 ): Connection {
-  if (options.used) requireFile(file);
+  requireFile(file, options.used);
+  inspect(file, options.thorough);
   const db = new Connection(file, options.vault);
   try {
-    return orDamaged(file, () => prepared(db, file, options));
+    return orDamaged(file, () => prepared(db, file, options.maxPages));
   } catch (error) {
     db.close();
     throw error;
   }
 }
 
-function prepared(
-  db: Connection,
-  file: string,
-  options: { maxPages?: number | undefined; thorough: boolean },
-): Connection {
+function prepared(db: Connection, file: string, maxPages: number | undefined): Connection {
   // FULL on every opening: SQLite falls back to NORMAL for a WAL file, and an acknowledged event could be lost.
   db.exec(
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON",
@@ -83,8 +85,7 @@ function prepared(
   db.exec("PRAGMA temp_store = MEMORY");
   // Dedupe keys are spread over their whole index: 16 MB keep some hundred thousand of them at hand.
   db.exec("PRAGMA cache_size = -16000");
-  if (options.maxPages !== undefined) db.exec(`PRAGMA max_page_count = ${Math.trunc(options.maxPages)}`);
-  checkFile(db, file, options.thorough);
+  if (maxPages !== undefined) db.exec(`PRAGMA max_page_count = ${Math.trunc(maxPages)}`);
   migrate(db, file);
   return db;
 }

@@ -4,17 +4,22 @@
  *
  * Always         the header, the schema, and both ends of every table.
  * Small files    every page (`quick_check`): a tenth of a second at most.
- * Large files    every page after an I/O error, and when `signalbox doctor` asks. At each start that would cost seconds.
+ * Large files    every page too, which takes seconds: by a thread while the service works, at once after an I/O error, and
+ *                when `signalbox doctor` asks.
+ *
+ * It is looked at by a connection that only reads: one that writes brings what stands in the log into the file when it is
+ * closed, and the log may be that of another file.
  */
 import { existsSync, statSync } from "node:fs";
+import { Worker } from "node:worker_threads";
 import { integer, text } from "./rows.ts";
-import { Connection, isBroken, isIoError } from "./sqlite-driver.ts";
+import { Connection, driverModule, isBroken, isIoError } from "./sqlite-driver.ts";
 
 /** Up to here, in bytes, all of a file is checked at each start. */
 const smallFile = 16_000_000;
 
 /** Nothing was changed. The message says what was found and what to do. */
-class JournalDamaged extends Error {
+export class JournalDamaged extends Error {
   override readonly name = "JournalDamaged";
 
   constructor(file: string, found: string, cause?: unknown) {
@@ -39,7 +44,26 @@ export function orDamaged<T>(file: string, look: () => T): T {
 /**
  * `thorough`: every page, however large the file is. Throws JournalDamaged.
  */
-export function checkFile(db: Connection, file: string, thorough: boolean): void {
+export function inspect(file: string, thorough: boolean): void {
+  if (!existsSync(file) || statSync(file).size === 0) return;
+  orDamaged(file, () => {
+    const db = new Connection(file, undefined, true);
+    try {
+      checkFile(db, file, thorough || isSmall(file));
+      const version = integer(db.get("PRAGMA user_version") ?? {}, "user_version");
+      if (version === 0 && db.get("SELECT 1 FROM sqlite_schema LIMIT 1"))
+        throw new JournalDamaged(file, "it is a database of another program");
+    } finally {
+      db.close();
+    }
+  });
+}
+
+const sizeOf = (file: string): number => (existsSync(file) ? statSync(file).size : 0);
+
+export const isSmall = (file: string): boolean => sizeOf(file) + sizeOf(`${file}-wal`) <= smallFile;
+
+function checkFile(db: Connection, file: string, everyPage: boolean): void {
   orDamaged(file, () => {
     const tables = db.all("SELECT name, sql FROM sqlite_schema WHERE type = 'table'");
     for (const table of tables) {
@@ -47,22 +71,58 @@ export function checkFile(db: Connection, file: string, thorough: boolean): void
       const order = /WITHOUT ROWID/i.test(text(table, "sql")) ? "1" : "rowid";
       for (const way of ["ASC", "DESC"]) db.get(`SELECT * FROM ${name} ORDER BY ${order} ${way} LIMIT 1`);
     }
-    if (!thorough && statSync(file).size > smallFile) return;
+    if (!everyPage) return;
     const found = text(db.get("PRAGMA quick_check(1)") ?? {}, "quick_check");
-    if (found !== "ok") throw new JournalDamaged(file, found.split("\n")[0] ?? found);
+    if (found !== "ok") throw new JournalDamaged(file, oneLine(found));
   });
 }
 
 /** A journal that is gone or empty is no new one: what was done before would be done again. Throws JournalDamaged. */
-export function requireFile(file: string): void {
-  if (!existsSync(file)) throw new JournalDamaged(file, "the file is gone");
-  if (statSync(file).size === 0) throw new JournalDamaged(file, "the file is empty");
+export function requireFile(file: string, used: boolean): void {
+  if (sizeOf(file) > 0) return;
+  const state = existsSync(file) ? "empty" : "gone";
+  if (used) throw new JournalDamaged(file, `the file is ${state}`);
+  // SQLite would delete the log, taking the file for a new one.
+  if (sizeOf(`${file}-wal`) > 0)
+    throw new JournalDamaged(file, `the file is ${state}, and its log, journal.db-wal, is there`);
+}
+
+const oneLine = (found: string): string =>
+  found.replace("*** in database main ***", "").replaceAll(/\s+/g, " ").trim();
+
+/** Runs in a thread. What is thrown there is the thread's error. */
+const threadSource = `
+const { workerData, parentPort } = require("node:worker_threads");
+const { DatabaseSync } = require(workerData.driver);
+const db = new DatabaseSync(workerData.file, { readOnly: true });
+const { quick_check: found } = db.prepare("PRAGMA quick_check(1)").get();
+db.close();
+parentPort.postMessage(found);
+`;
+
+/** Reads every page while the service works. A check that can't be made says nothing; \`done\` when it has ended. */
+export function inspectMeanwhile(
+  file: string,
+  onDamage: (damage: JournalDamaged) => void,
+): { readonly done: Promise<void>; stop(): Promise<void> } {
+  const thread = new Worker(threadSource, { eval: true, workerData: { driver: driverModule(), file } });
+  thread.unref();
+  thread.once("message", (found: unknown) => {
+    if (found !== "ok") onDamage(new JournalDamaged(file, oneLine(String(found))));
+  });
+  thread.once("error", (error: unknown) => {
+    if (isBroken(error) && !isIoError(error)) onDamage(new JournalDamaged(file, String(error), error));
+  });
+  return {
+    done: new Promise((resolve) => void thread.once("exit", () => resolve())),
+    stop: async () => void (await thread.terminate()),
+  };
 }
 
 /** All of a file, read by a connection of its own: also while a service writes to it. Throws JournalDamaged. */
 export function verifyFile(file: string): { schema: number; events: number; runs: number } {
   return orDamaged(file, () => {
-    const db = new Connection(file);
+    const db = new Connection(file, undefined, true);
     try {
       checkFile(db, file, true);
       const count = (table: string): number =>

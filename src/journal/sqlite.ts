@@ -6,6 +6,7 @@ import type { Connection } from "./sqlite-driver.ts";
 import { holdFolder, openFile } from "./sqlite-file.ts";
 import { requireKeys } from "./sealing.ts";
 import type { Vault } from "./vault.ts";
+import { inspectMeanwhile, isSmall } from "./sqlite-health.ts";
 import { Writer } from "./writer.ts";
 
 export interface SqliteOptions {
@@ -38,13 +39,19 @@ export function openSqliteJournal({ folder, clock, maxPages, vault }: SqliteOpti
     held.release();
     throw error;
   }
+  // A small one was read when it was opened.
+  const check = isSmall(held.file)
+    ? null
+    : inspectMeanwhile(held.file, (damage) => writer.foundDamaged(damage));
   return partsOn({
     shared: false,
     write: (query) => writer.write(query),
     gather: (query) => writer.write(query),
     read: async (query) => writer.read(query),
     subscribe: (listener) => writer.subscribe(listener),
+    trouble: () => writer.trouble(),
     close: async () => {
+      if (check) await check.stop();
       writer.close();
       held.release();
     },

@@ -7,14 +7,20 @@
  * flushing  BEGIN IMMEDIATE, every write in a savepoint of its own, COMMIT. Synchronous: nothing runs in between.
  * broken    an I/O error: what is on disk is unknown, so the connection is closed and opened again before the next
  *           write. A flush that failed is never repeated: its writers are told, and the sender comes again.
+ * damaged   the file that was to be opened again is not whole. It does not become so by itself: until the next start it is
+ *           not looked at again, and nothing is written to it.
  * closed    nothing is taken any more.
+ *
+ * What keeps it from storing is told as its trouble, until something is stored again, and ten seconds at least: a small
+ * write may fit where a larger one does not.
  */
 import type { Change } from "../domain/ports.ts";
 import { JournalUnavailable } from "../domain/errors.ts";
 import type { Clock } from "../resilience/clock.ts";
 import { failPoint } from "../resilience/fail-points.ts";
-import { isBroken, isUnavailable } from "./sqlite-driver.ts";
+import { isBroken, isFull, isUnavailable } from "./sqlite-driver.ts";
 import type { Connection } from "./sqlite-driver.ts";
+import { JournalDamaged } from "./sqlite-health.ts";
 import type { Scope, Sql, Transaction } from "./sql.ts";
 
 interface Pending {
@@ -28,6 +34,7 @@ const thick = 8;
 const gatherMs = 2;
 /** Waiting for as long as more come makes batches half as large again, and it is the flush that costs. */
 const moreWaits = 4;
+const troubleMs = 10_000;
 
 export class Writer {
   readonly #open: (again: boolean) => Connection;
@@ -38,6 +45,8 @@ export class Writer {
   #scheduled = false;
   #lastBatch = 0;
   #closed = false;
+  #damage: JournalDamaged | null = null;
+  #trouble: { readonly why: string; readonly until: number; mended: boolean } | null = null;
 
   /** `open` gets true when it is called again after an I/O error. */
   constructor(open: (again: boolean) => Connection, clock: Clock) {
@@ -58,7 +67,24 @@ export class Writer {
   /** Sees every flushed write. */
   read<T>(query: (scope: Scope) => Sql<T>): T {
     const db = this.#connection();
-    return db.answer(query({ vault: db.vault }), this.#clock.now());
+    try {
+      return db.answer(query({ vault: db.vault }), this.#clock.now());
+    } catch (error) {
+      throw isUnavailable(error) ? this.#failed(error) : error;
+    }
+  }
+
+  /** Why nothing can be stored, or what is stored not be relied on; null when all is well as far as is known. */
+  trouble(): string | null {
+    if (this.#damage !== null) return this.#damage.message;
+    if (this.#trouble?.mended === true && this.#clock.now() >= this.#trouble.until) this.#trouble = null;
+    return this.#trouble?.why ?? null;
+  }
+
+  /** The file was found damaged while it is in use. */
+  foundDamaged(damage: JournalDamaged): void {
+    this.#damage = damage;
+    this.#disconnect();
   }
 
   subscribe(listener: (change: Change) => void): () => void {
@@ -96,9 +122,11 @@ export class Writer {
   }
 
   #reopened(): Connection {
+    if (this.#damage !== null) throw new JournalUnavailable(this.#damage.message, { cause: this.#damage });
     try {
       return this.#open(true);
     } catch (error) {
+      if (error instanceof JournalDamaged) this.#damage = error;
       throw new JournalUnavailable("the journal could not be opened again", { cause: error });
     }
   }
@@ -114,9 +142,12 @@ export class Writer {
     try {
       const db = this.#connection();
       db.exec("BEGIN IMMEDIATE");
+      const before = this.#trouble ? written(db) : 0;
       for (const pending of batch) settle.push(this.#carryOut(db, pending, changes));
+      const wrote = this.#trouble !== null && written(db) > before;
       failPoint("journal.commit");
       db.exec("COMMIT");
+      if (wrote && this.#trouble) this.#trouble.mended = true;
       failPoint("journal.committed");
     } catch (error) {
       const failure = this.#failed(error);
@@ -154,16 +185,29 @@ export class Writer {
     } catch {
       // SQLite may have rolled back by itself; there is nothing left to undo then.
     }
-    if (isBroken(error)) {
-      try {
-        this.#db?.close();
-      } catch {
-        // The file may be gone from under it; a fresh connection is opened for the next write.
-      }
-      this.#db = null;
-    }
+    if (isBroken(error)) this.#disconnect();
+    this.#trouble = { why: whyNot(error), until: this.#clock.now() + troubleMs, mended: false };
     return error instanceof JournalUnavailable
       ? error
       : new JournalUnavailable("the journal could not write to its disk", { cause: error });
   }
+
+  #disconnect(): void {
+    try {
+      this.#db?.close();
+    } catch {
+      // The file may be gone from under it; a fresh connection is opened for the next write.
+    }
+    this.#db = null;
+  }
+}
+
+/** A flush that had nothing to write succeeds on a full disk too. */
+const written = (db: Connection): number => Number(db.get("SELECT total_changes() AS n")?.["n"] ?? 0);
+
+function whyNot(error: unknown): string {
+  if (isFull(error))
+    return "the disk is full: what does not fit is not stored, and its senders are told to come again";
+  const said = error instanceof JournalUnavailable && error.cause instanceof Error ? error.cause : error;
+  return `the disk can't be written or read: ${said instanceof Error ? said.message : String(said)}`;
 }

@@ -25,7 +25,7 @@ import { failPoint } from "../resilience/fail-points.ts";
 import type { Log } from "./log.ts";
 import { redactText } from "./redact.ts";
 
-export type AlertKind = "dead-letter" | "breaker-open" | "source-silent" | "fallback-rate";
+export type AlertKind = "dead-letter" | "breaker-open" | "source-silent" | "fallback-rate" | "journal";
 
 export interface AlertParts {
   readonly settings: () => { readonly to: readonly ("slack" | "email")[]; readonly on: readonly AlertKind[] };

@@ -60,8 +60,13 @@ export interface WorkerParts extends KitParts, ActParts, ExpansionRunParts {
 }
 
 const planVersion = 1;
-/** While everything is paused, looks so often whether it still is. */
+/** While everything is paused, or nothing can be stored, looks so often whether it still is. */
 const pausedLookMs = 1_000;
+/**
+ * A run whose work could not be stored comes again after this, when that is not over in a moment: what it pays a model
+ * for is paid for each time.
+ */
+const notStoredMs = 30_000;
 /** How long what was aborted may take to put its run down; what hangs on is left to its lease. */
 const handBackMs = 3_000;
 /** How often the process may die of one run, with no progress, before it is taken out: bystanders die with it. */
@@ -109,7 +114,7 @@ interface Signals {
 
 async function workOn(parts: WorkerParts, id: string, { stopping, shutdown }: Signals): Promise<void> {
   // Held here, not sent back: a queue hands out again what was not claimed, as fast as it can.
-  while (await parts.guard.closed("all")) {
+  while (parts.journal.trouble() !== null || (await parts.guard.closed("all"))) {
     await sleep(parts.clock, pausedLookMs, stopping).catch(() => {});
     if (stopping.aborted) return;
   }
@@ -128,9 +133,9 @@ async function workOn(parts: WorkerParts, id: string, { stopping, shutdown }: Si
     if (verdict) await settle(parts, claim, verdict, { startedAt, at: whereabouts.at });
     else await handBack(parts, key);
   } catch (error) {
-    // Nothing was settled, so the run is claimed again once its lease is over.
     if (!(error instanceof LeaseLost || error instanceof JournalUnavailable)) throw error;
     parts.log.warn({ run: id, err: error }, "a run was put down without a verdict");
+    if (error instanceof JournalUnavailable) await putOff(parts, key, stopping);
   } finally {
     lease.stop();
   }
@@ -140,6 +145,23 @@ async function workOn(parts: WorkerParts, id: string, { stopping, shutdown }: Si
 async function handBack({ journal, log }: WorkerParts, key: ClaimKey): Promise<void> {
   await journal.handBack(key);
   log.info({ run: key.run }, "run.handed-back");
+}
+
+/**
+ * Left to its lease, the run would be taken for one that its process died of. So it is handed back as soon as that can be
+ * stored, which says little about whether what it has to store can.
+ */
+async function putOff({ journal, clock }: WorkerParts, key: ClaimKey, stopping: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      await journal.handBack(key, journal.trouble() === null ? pausedLookMs : notStoredMs);
+      return;
+    } catch (error) {
+      if (error instanceof LeaseLost || stopping.aborted) return;
+      if (!(error instanceof JournalUnavailable)) throw error;
+    }
+    await sleep(clock, pausedLookMs, stopping).catch(() => {});
+  }
 }
 
 /** The verdict on this attempt; null when it was cut short, by a shutdown or with its lease, and is to be taken up again. */

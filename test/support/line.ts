@@ -38,6 +38,8 @@ export interface LineOptions {
   readonly decider?: Decider;
   readonly source?: Source;
   readonly parkForMs?: number;
+  /** Limits the journal's file, as a full disk does. */
+  readonly maxPages?: number;
   readonly rates?: Partial<Record<DestinationName, readonly Rate[]>>;
 }
 
@@ -79,7 +81,11 @@ const rulesOnly: Decider = {
 
 export function openLine(options: LineOptions, clock: ManualClock = manualClock(), folder?: string) {
   const at = folder ?? mkdtempSync(join(tmpdir(), "signalbox-line-"));
-  const store = openSqliteJournal({ folder: at, clock });
+  const store = openSqliteJournal({
+    folder: at,
+    clock,
+    ...(options.maxPages === undefined ? {} : { maxPages: options.maxPages }),
+  });
   const ids = createIds(clock);
   const metrics = createMetrics();
   const queue = createEmbeddedQueue(store.journal, clock, silentLog);
