@@ -156,7 +156,11 @@ async function startParts(
   const audit: Audit = { record: (entry) => journal.recordDeed(ids("aud"), entry) };
   const works = role !== "ingest";
   const readiness = createReadiness({
-    ...{ reads: store.reads, journal, clock, works, queueTrouble: queue.trouble },
+    reads: store.reads,
+    journal,
+    clock,
+    works,
+    queueTrouble: queue.trouble,
     allPaused: async () => (await guard.closed("all")) !== null,
   });
   let configFaults: readonly Fault[] = [];
@@ -168,7 +172,11 @@ async function startParts(
   failPoint("start.released");
   const receiving = role === "worker" ? null : await startReceiving(parts);
   const processes = (shared ? joinFleet : onlyProcess)({
-    ...{ state: store.state, clock, log, owner: ground.owner, role },
+    state: store.state,
+    clock,
+    log,
+    owner: ground.owner,
+    role,
     settings: () => current().settings,
   });
   // Webhooks are stored from here on; what people look at is loaded meanwhile.

@@ -70,7 +70,14 @@ function ownRecord({ clock, owner, role, settings }: ProcessParts): () => Proces
     if (now !== config) configSince = clock.now();
     config = now;
     return {
-      ...{ id: owner, role, host: hostname(), pid: process.pid, version, config, configSince, startedAt },
+      id: owner,
+      role,
+      host: hostname(),
+      pid: process.pid,
+      version,
+      config,
+      configSince,
+      startedAt,
       seenAt: clock.now(),
       gone: false,
     };

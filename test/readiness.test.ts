@@ -20,7 +20,9 @@ function open() {
     };
   };
   const readiness = createReadiness({
-    ...{ reads: { backlog }, journal: { trouble: () => trouble }, clock },
+    reads: { backlog },
+    journal: { trouble: () => trouble },
+    clock,
     allPaused: async () => paused,
   });
   return {

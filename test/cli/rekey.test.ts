@@ -31,8 +31,8 @@ it("`rekey` seals the journal of the data folder, says with which key, is record
     environment: readEnvironment(variables),
     terminal: { json: true, printJson: (value: unknown) => printed.push(value), note: () => {} } as never,
   });
-  expect(() => rekey(context({}))).toThrow(/SIGNALBOX_ENCRYPTION_KEY is not set/);
-  rekey(context({ SIGNALBOX_ENCRYPTION_KEY: key.toString("hex") }));
+  await expect(rekey(context({}))).rejects.toThrow(/SIGNALBOX_ENCRYPTION_KEY is not set/);
+  await rekey(context({ SIGNALBOX_ENCRYPTION_KEY: key.toString("hex") }));
   expect(printed).toEqual([{ key: createVault([key]).keyId, sealed: 1 }]);
   const again = openSqliteJournal({
     folder: join(cwd, ".signalbox"),

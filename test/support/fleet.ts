@@ -66,7 +66,10 @@ export async function openFleet(): Promise<Fleet> {
     GITHUB_API_URL: github.url,
   };
   return {
-    ...{ postgres, redis, github, folder },
+    postgres,
+    redis,
+    github,
+    folder,
     async start(role) {
       const program = await startProgram({ config: fleetConfig(), env, folder, args: ["--role", role] });
       programs.push(program);
@@ -102,7 +105,12 @@ function addPullRequest(github: GithubSandbox, repo: string, number: number): vo
   if (known) return;
   const patch = "@@ -1 +1 @@\n-two\n+zwei";
   github.addPullRequest({
-    ...{ owner: "acme", repo, number, title: "Count in German", body: "It counts.", branch: `b${number}` },
+    owner: "acme",
+    repo,
+    number,
+    title: "Count in German",
+    body: "It counts.",
+    branch: `b${number}`,
     baseSha: `ba5e${number}`.padEnd(8, "0"),
     headSha: `4ead${number}`.padEnd(8, "0"),
     author: "ada",
