@@ -56,16 +56,26 @@ export async function startPostgres(
   if (major() >= 14) options.push("recovery_init_sync_method=syncfs");
   const given = [...options, ...settings].flatMap((setting) => ["-c", setting]);
   let pid = 0;
-  const start = async (): Promise<void> => {
+  /** Whether it answers; false when it ended at once. */
+  const begin = async (): Promise<boolean> => {
     const child = launch("postgres", ["-D", data, "-p", String(port), ...given]);
     let ended = false;
     child.once("close", () => (ended = true));
     if (child.pid === undefined) throw new Error("PostgreSQL could not be started");
     pid = child.pid;
     while (!(await answers(url))) {
-      if (ended) throw new Error(`PostgreSQL did not start: ${readFileSync(log, "utf8").slice(-4_000)}`);
+      if (ended) return false;
       await pause(20);
     }
+    return true;
+  };
+  const start = async (): Promise<void> => {
+    // After a SIGKILL its own processes live on for a moment, and with them the memory that a new server refuses to share.
+    for (let attempt = 0; attempt < 50; attempt += 1) {
+      if (await begin()) return;
+      await pause(100);
+    }
+    throw new Error(`PostgreSQL did not start: ${readFileSync(log, "utf8").slice(-4_000)}`);
   };
   await start();
   return {
