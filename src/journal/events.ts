@@ -18,40 +18,40 @@ const keyHash = (key: string): string => sha256(key).slice(0, 40);
 
 const keyRows = {
   table: "keys",
-  columns: { scope: "text", key: "text", ref: "text", payload_hash: "text", created_at: "integer" },
+  columns: ["scope", "key", "ref", "payload_hash", "created_at"],
   unlessThere: ["scope", "key"],
 } as const satisfies Rows;
 const eventRows = {
   table: "events",
-  columns: {
-    id: "text",
-    source: "text",
-    type: "text",
-    provider_id: "text",
-    received_at: "integer",
-    occurred_at: "integer",
-    status: "text",
-    body_hash: "text",
-    headers: "text",
-    faults: "text",
-    body: "bytes",
-    evidence: "text",
-  },
+  columns: [
+    "id",
+    "source",
+    "type",
+    "provider_id",
+    "received_at",
+    "occurred_at",
+    "status",
+    "body_hash",
+    "headers",
+    "faults",
+    "body",
+    "evidence",
+  ],
   unlessThere: null,
 } as const satisfies Rows;
 const deliveryRows = {
   table: "deliveries",
-  columns: {
-    id: "text",
-    source: "text",
-    event: "text",
-    result: "text",
-    received_at: "integer",
-    remote_address: "text",
-    secret_index: "integer",
-    reason: "text",
-    body: "bytes",
-  },
+  columns: [
+    "id",
+    "source",
+    "event",
+    "result",
+    "received_at",
+    "remote_address",
+    "secret_index",
+    "reason",
+    "body",
+  ],
   unlessThere: null,
 } as const satisfies Rows;
 

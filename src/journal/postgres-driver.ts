@@ -154,7 +154,7 @@ export class Session {
     return Number(rows[0]?.["now"]);
   }
 
-  async #query(text: string, values: readonly (SqlValue | readonly SqlValue[])[]): Promise<QueryResult<Row>> {
+  async #query(text: string, values: readonly SqlValue[]): Promise<QueryResult<Row>> {
     try {
       return await this.#client.query<Row>({ ...prepared(text), values: values.map(storable) });
     } catch (error) {
@@ -163,14 +163,17 @@ export class Session {
   }
 
   async #insert(into: Rows, rows: readonly Row[]): Promise<boolean[]> {
-    const names = Object.keys(into.columns);
-    const columns = names.map((name) => rows.map((row) => row[name] ?? null));
-    // Two transactions that insert the same keys do so in the same order, and neither waits for the other in a circle.
-    const order = into.unlessThere === null ? null : sortedBy(into.unlessThere, rows);
-    const values = order === null ? columns : columns.map((column) => order.map((at) => column[at] ?? null));
-    const { rows: found } = await this.#query(insertion(into), values);
-    if (into.unlessThere === null) return rows.map(() => true);
     const tell = (row: Row): string => (into.unlessThere ?? []).map((name) => String(row[name])).join("\0");
+    // Two transactions that insert the same keys do so in the same order, and neither waits for the other in a circle.
+    const ordered = into.unlessThere === null ? rows : rows.toSorted((a, b) => (tell(a) < tell(b) ? -1 : 1));
+    const asked = inParts(ordered).map((part) =>
+      this.#query(
+        insertion(into, part.length),
+        part.flatMap((row) => into.columns.map((name) => row[name] ?? null)),
+      ),
+    );
+    const found = (await all(asked)).flatMap((result) => result.rows);
+    if (into.unlessThere === null) return rows.map(() => true);
     const fresh = new Set(found.map(tell));
     return rows.map((row) => fresh.delete(tell(row)));
   }
@@ -197,20 +200,8 @@ export const lockNumber = (key: string): string =>
   createHash("sha256").update(`signalbox ${key}`).digest().readBigInt64BE().toString();
 
 /** A text of PostgreSQL holds any character but NUL, which JSON of a stranger may bring. */
-function storable(value: SqlValue | readonly SqlValue[]): unknown {
-  if (typeof value === "string") return value.includes("\0") ? value.replaceAll("\0", "\uFFFD") : value;
-  return Array.isArray(value) ? value.map(storable) : value;
-}
-
-function sortedBy(names: readonly string[], rows: readonly Row[]): number[] {
-  const keys = rows.map((row) => names.map((name) => String(row[name])).join("\0"));
-  return keys
-    .map((_, at) => at)
-    .toSorted((a, b) => {
-      const [one = "", other = ""] = [keys[a], keys[b]];
-      return one < other ? -1 : one > other ? 1 : a - b;
-    });
-}
+const storable = (value: SqlValue): SqlValue =>
+  typeof value === "string" && value.includes("\0") ? value.replaceAll("\0", "\uFFFD") : value;
 
 interface Prepared {
   readonly text: string;
@@ -234,17 +225,32 @@ function prepared(text: string): Prepared {
   return made;
 }
 
-const arrays = { text: "text[]", integer: "bigint[]", bytes: "bytea[]" } as const;
-const insertions = new Map<Rows, string>();
-function insertion(into: Rows): string {
-  const known = insertions.get(into);
+const largestPart = 64;
+/**
+ * In parts of 64, 32, 16 … rows, which go over in one trip: so there are seven statements for a table to prepare, and not
+ * one for each number of rows. Arrays, for one statement of any number, cost twice as much on both sides.
+ */
+function inParts(rows: readonly Row[]): (readonly Row[])[] {
+  const parts: (readonly Row[])[] = [];
+  for (let from = 0, size = largestPart; from < rows.length;) {
+    while (size > rows.length - from) size /= 2;
+    parts.push(rows.slice(from, from + size));
+    from += size;
+  }
+  return parts;
+}
+
+const insertions = new Map<Rows, Map<number, string>>();
+function insertion(into: Rows, size: number): string {
+  const bySize = insertions.get(into) ?? new Map<number, string>();
+  insertions.set(into, bySize);
+  const known = bySize.get(size);
   if (known !== undefined) return known;
-  const names = Object.keys(into.columns).join(", ");
-  const values = Object.values(into.columns).map((type) => `?::${arrays[type]}`);
-  const text = `INSERT INTO ${into.table} (${names}) SELECT * FROM unnest(${values.join(", ")})${
-    into.unlessThere === null ? "" : ` ON CONFLICT DO NOTHING RETURNING ${into.unlessThere.join(", ")}`
-  }`;
-  insertions.set(into, text);
+  const row = `(${into.columns.map(() => "?").join(", ")})`;
+  const unless =
+    into.unlessThere === null ? "" : ` ON CONFLICT DO NOTHING RETURNING ${into.unlessThere.join(", ")}`;
+  const text = `INSERT INTO ${into.table} (${into.columns.join(", ")}) VALUES ${Array(size).fill(row).join(", ")}${unless}`;
+  bySize.set(size, text);
   return text;
 }
 

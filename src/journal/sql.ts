@@ -14,7 +14,7 @@ export type Row = Readonly<Record<string, SqlValue>>;
 /** Rows that go into a table, many in one statement where the database gains by it. */
 export interface Rows {
   readonly table: string;
-  readonly columns: Readonly<Record<string, "text" | "integer" | "bytes">>;
+  readonly columns: readonly string[];
   /** What tells a row from another, where one that is there already is left as it is; null where that is an error. */
   readonly unlessThere: readonly string[] | null;
 }
@@ -51,7 +51,7 @@ export const sql = {
   /** Ends with which of the rows are new. */
   *insert<R extends Rows>(
     into: R,
-    ...rows: Readonly<Record<keyof R["columns"] & string, SqlValue>>[]
+    ...rows: Readonly<Record<R["columns"][number], SqlValue>>[]
   ): Sql<readonly boolean[]> {
     if (rows.length === 0) return [];
     return (yield { want: "inserted", into, rows }) as readonly boolean[];

@@ -27,9 +27,8 @@ const forUpdate = / FOR UPDATE( SKIP LOCKED)?$/;
 
 const insertions = new Map<Rows, string>();
 function insertion(into: Rows): string {
-  const names = Object.keys(into.columns);
-  const marks = names.map(() => "?").join(", ");
-  const text = `INSERT INTO ${into.table} (${names.join(", ")}) VALUES (${marks})${
+  const marks = into.columns.map(() => "?").join(", ");
+  const text = `INSERT INTO ${into.table} (${into.columns.join(", ")}) VALUES (${marks})${
     into.unlessThere === null ? "" : " ON CONFLICT DO NOTHING"
   }`;
   insertions.set(into, text);
@@ -100,7 +99,7 @@ export class Connection {
 
   #insert(into: Rows, row: Row): boolean {
     const text = insertions.get(into) ?? insertion(into);
-    return this.run(text, ...Object.keys(into.columns).map((column) => row[column] ?? null)) === 1;
+    return this.run(text, ...into.columns.map((column) => row[column] ?? null)) === 1;
   }
 
   #prepared(sql: string): StatementSyncInstance {
