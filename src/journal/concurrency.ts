@@ -47,11 +47,14 @@ export function* giveTurn(tx: Transaction, { agent, key }: Key): Sql<void> {
   );
 }
 
-/** A claimable run: due, and its key is neither held by as many as may hold it nor wanted by an older run. */
+/**
+ * A claimable run: due, and its key is neither held by as many as may hold it nor wanted by an older run. The oldest is
+ * asked for, and not whether there is an older one: for that PostgreSQL may read the table from end to end.
+ */
 export const claimable = `
   r.due_at IS NOT NULL AND r.due_at <= ? AND r.status IN ('queued', 'waiting', 'running')
   AND (r.concurrency_key IS NULL OR r.holds_key = 1 OR (
     (SELECT count(*) FROM runs h WHERE h.concurrency_key = r.concurrency_key AND h.agent = r.agent
        AND h.holds_key = 1 AND h.id <> r.id) < r.concurrency_limit
-    AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.concurrency_key = r.concurrency_key AND o.agent = r.agent
-       AND o.status = 'queued' AND o.id < r.id)))`;
+    AND r.id <= coalesce((SELECT o.id FROM runs o WHERE o.concurrency_key = r.concurrency_key AND o.agent = r.agent
+       AND o.status = 'queued' ORDER BY o.id LIMIT 1), r.id)))`;
