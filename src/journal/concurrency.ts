@@ -7,6 +7,7 @@
  * one its turn in the same transaction, under the key's lock.
  */
 import { sha256 } from "../domain/json.ts";
+import { runStatuses, statesBefore } from "../domain/run.ts";
 import { text, textOrNull } from "./rows.ts";
 import { sql } from "./sql.ts";
 import type { Row, Sql, Transaction } from "./sql.ts";
@@ -48,11 +49,20 @@ export function* giveTurn(tx: Transaction, { agent, key }: Key): Sql<void> {
 }
 
 /**
+ * States in which no run is ever claimed. Told which ones to look for instead, SQLite goes by the index of states, and sorts
+ * all that is due for the first ten.
+ */
+const never = runStatuses
+  .filter((status) => !statesBefore("running").includes(status))
+  .map((status) => `'${status}'`)
+  .join(", ");
+
+/**
  * A claimable run: due, and its key is neither held by as many as may hold it nor wanted by an older run. The oldest is
  * asked for, and not whether there is an older one: for that PostgreSQL may read the table from end to end.
  */
 export const claimable = `
-  r.due_at IS NOT NULL AND r.due_at <= ? AND r.status IN ('queued', 'waiting', 'running')
+  r.due_at IS NOT NULL AND r.due_at <= ? AND r.status NOT IN (${never})
   AND (r.concurrency_key IS NULL OR r.holds_key = 1 OR (
     (SELECT count(*) FROM runs h WHERE h.concurrency_key = r.concurrency_key AND h.agent = r.agent
        AND h.holds_key = 1 AND h.id <> r.id) < r.concurrency_limit
