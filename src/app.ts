@@ -125,7 +125,7 @@ function groundFor(
   const config = () => inForce.settings.loaded.config;
   const ground: Ground = {
     ...known,
-    ...createGuarding({ ...known, state: store.state, config, alerts }),
+    ...createGuarding({ ...known, ...store, config, alerts }),
     alerts,
     ids: createIds(clock),
   };

@@ -11,6 +11,8 @@ import { createGuard } from "./resilience/guard.ts";
 import type { Guard, GuardChange } from "./resilience/guard.ts";
 import { createTurns } from "./resilience/turns.ts";
 import type { Turns } from "./resilience/turns.ts";
+import { isFree, wake } from "./worker/waking.ts";
+import type { WakingParts } from "./worker/waking.ts";
 
 export interface GuardingParts {
   readonly state: State;
@@ -19,10 +21,16 @@ export interface GuardingParts {
   readonly metrics: Metrics;
   readonly alerts: Pick<Alerts, "raise">;
   readonly log: Log;
+  readonly journal: WakingParts["journal"];
 }
 
 export function createGuarding(parts: GuardingParts): { readonly guard: Guard; readonly turns: Turns } {
-  const { state, clock, config } = parts;
+  const { state, clock, config, journal, log } = parts;
+  const turns = createTurns({
+    state,
+    clock,
+    ratesOf: (service) => (isDestination(service) ? (config().destinations[service]?.rateLimit ?? []) : []),
+  });
   const guard = createGuard({
     state,
     clock,
@@ -30,12 +38,16 @@ export function createGuarding(parts: GuardingParts): { readonly guard: Guard; r
       const { failures, openFor } = config().breakers;
       return { ...defaultBreaker, failures, openForMs: openFor };
     },
-    onChange: (change) => tell(parts, change),
-  });
-  const turns = createTurns({
-    state,
-    clock,
-    ratesOf: (service) => (isDestination(service) ? (config().destinations[service]?.rateLimit ?? []) : []),
+    onChange: (change) => {
+      tell(parts, change);
+      if (!isFree(change)) return;
+      wake({ journal, turns }, change.service).catch((err: unknown) =>
+        log.warn(
+          { err, service: change.service },
+          "those that wait could not be woken; they look by themselves",
+        ),
+      );
+    },
   });
   return { guard, turns };
 }

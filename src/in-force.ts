@@ -132,6 +132,8 @@ export function putInForce(settings: Settings, parts: InForceParts): InForce {
       agents: policies,
       modeOf: (route) => modes.get(route) ?? null,
       parkForMs: config.limits.parkFor,
+      actionsPerHour: (agent) =>
+        config.limits.perAgent[agent]?.actionsPerHour ?? config.limits.actionsPerHour,
     },
   };
 }

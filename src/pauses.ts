@@ -5,6 +5,7 @@ import type { Journal } from "./domain/ports.ts";
 import type { Queue } from "./domain/queue.ts";
 import type { BreakerView, Guard } from "./resilience/guard.ts";
 import type { Turns } from "./resilience/turns.ts";
+import { wake } from "./worker/waking.ts";
 
 export interface PauseParts {
   readonly guard: Guard;
@@ -19,9 +20,6 @@ export interface PausedRow {
   readonly name: string;
   readonly paused: NonNullable<BreakerView["paused"]>;
 }
-
-/** Those that waited come back so far apart at least. */
-const stepMs = 100;
 
 /** `pause` and `resume` throw Conflict: not_found, and wrong_state for what is not paused. */
 export function createPauses({ guard, turns, journal, queue, agents }: PauseParts) {
@@ -45,7 +43,7 @@ export function createPauses({ guard, turns, journal, queue, agents }: PausePart
     async resume(name: string): Promise<number> {
       const service = serviceOf(name, agents());
       if (!(await guard.resume(service))) throw new Conflict("wrong_state", `${name} is not paused`);
-      const woken = await journal.wakeParked(service, Math.max(stepMs, turns.after(service, 1)));
+      const woken = await wake({ journal, turns }, service);
       queue.publish([]);
       return woken;
     },

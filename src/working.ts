@@ -27,6 +27,12 @@ export function startWorking(
     table: () => current().work,
     onDead: (run, agent, reason) =>
       alerts.raise("dead-letter", agent, `run ${run} of ${agent} is dead: ${reason}`),
+    onCapped: (agent, limit) =>
+      alerts.raise(
+        "action-cap",
+        agent,
+        `${agent} wants more than ${limit} actions within an hour: what is more waits for a person`,
+      ),
   });
   const { concurrency, perAgent } = current().settings.loaded.config.worker;
   worker.start({ total: concurrency, perAgent: perAgent ?? mostPerAgent(concurrency) });

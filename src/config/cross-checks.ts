@@ -28,6 +28,7 @@ export function crossChecks(context: CrossCheckContext): Fault[] {
     ...hubspotFaults(context),
     ...destinationFaults(context),
     ...alertFaults(context),
+    ...limitFaults(context),
     ...portFaults(context),
   ];
 }
@@ -54,6 +55,21 @@ function routeFaults(context: CrossCheckContext): Fault[] {
     faults.push(expressionFault(at("if"), context), expressionFault(at("concurrency", "key"), context));
   }
   return faults.filter((fault) => fault !== null);
+}
+
+/** Of the names that `limits.perAgent` gives, those that no agent has. */
+function limitFaults(context: CrossCheckContext): Fault[] {
+  const { value, agents } = context;
+  return keysOf(child(child(value, "limits"), "perAgent"))
+    .filter((name) => !agents.includes(name))
+    .map((name) => {
+      const suggestion = closest(name, agents);
+      return context.yaml.fault(["limits", "perAgent", name], `there is no agent \`${name}\``, {
+        allowed: quotedList(agents),
+        ...(suggestion === undefined ? {} : { suggestion }),
+        fix: "An agent is named as its file in prompts/ is.",
+      });
+    });
 }
 
 function unknownName(

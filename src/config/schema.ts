@@ -204,7 +204,14 @@ export const destinationCredentials: Readonly<
 
 const shortestHistory = 400 * 86_400_000;
 
-const alertKinds = ["dead-letter", "breaker-open", "source-silent", "fallback-rate", "journal"] as const;
+const alertKinds = [
+  "dead-letter",
+  "breaker-open",
+  "source-silent",
+  "fallback-rate",
+  "action-cap",
+  "journal",
+] as const;
 
 export const Config = z.strictObject({
   version: z.literal(1).describe("Version of this format: 1."),
@@ -287,9 +294,23 @@ export const Config = z.strictObject({
       parkFor: duration
         .prefault("24h")
         .describe("A run that waits longer than this for a service dies. Default 24h."),
+      actionsPerHour: count(1_000_000)
+        .default(1_000)
+        .describe(
+          "Outward actions of one agent within an hour; more wait for a person. Dry runs and what a person approved do not count. Default 1000.",
+        ),
+      perAgent: z
+        .record(
+          name,
+          z.strictObject({
+            actionsPerHour: count(1_000_000).describe("For this agent, instead of the general one."),
+          }),
+        )
+        .default({})
+        .describe("Limits of single agents, by their names."),
     })
     .prefault({})
-    .describe("How long work may wait."),
+    .describe("How long work may wait, and how much of it may be done."),
 });
 export type Config = z.output<typeof Config>;
 export type RouteConfig = z.output<typeof route>;

@@ -7,6 +7,7 @@ import type { ActionKind } from "./action-kinds.ts";
  *
  *   planned ──▶ executing ──▶ done | failed | uncertain      executing is flushed to disk before the request leaves
  *      │            └──▶ planned   (it certainly had no effect: may be tried again)
+ *      ├──▶ awaiting_review       (its agent has acted as often as it may within an hour)
  *      ├──▶ skipped               (same key already used, a dependency was not done, or a precondition fell)
  *   awaiting_review ──▶ planned (approved) | rejected | skipped
  *   planned ──▶ done                     (a dry run, or a look-up found that it was done before)
@@ -28,7 +29,7 @@ export const actionStatuses = [
 export type ActionStatus = (typeof actionStatuses)[number];
 
 const transitions: Readonly<Record<ActionStatus, readonly ActionStatus[]>> = {
-  planned: ["executing", "done", "skipped", "uncertain"],
+  planned: ["executing", "awaiting_review", "done", "skipped", "uncertain"],
   awaiting_review: ["planned", "rejected", "skipped"],
   executing: ["executing", "planned", "done", "failed", "uncertain", "skipped"],
   uncertain: ["planned", "rejected"],
@@ -74,7 +75,7 @@ export interface Action {
   readonly needs: readonly string[];
   readonly ref: ActionRef | null;
   readonly dryRun: boolean;
-  /** Why it was skipped, failed, rejected or is uncertain. */
+  /** Why it was skipped, held, failed, rejected or is uncertain. */
   readonly reason: string | null;
   /** Requests that were begun. */
   readonly attempts: number;

@@ -110,7 +110,19 @@ export interface PlanRecord {
 export type BeginResult =
   | { readonly go: true }
   /** The key was used before, by `holder`: with the same payload (its result can be taken over), or with another one. */
-  | { readonly go: false; readonly samePayload: boolean; readonly holder: Action };
+  | { readonly go: false; readonly samePayload: boolean; readonly holder: Action }
+  /** Its agent has begun as many as it may: the action is held for review now. */
+  | { readonly go: false; readonly capped: true };
+
+export interface BeginOptions {
+  /** A holder of the key, of unknown outcome, that was looked up and found to have had no effect. */
+  readonly takeOver?: string;
+  /**
+   * How many actions of its agent may be begun within `withinMs`. What a person approved is neither counted nor held, nor
+   * is what was begun before and has to be repeated; what certainly had no effect does not count.
+   */
+  readonly cap?: { readonly limit: number; readonly withinMs: number };
+}
 
 export interface ActionOutcome {
   readonly status: Extract<ActionStatus, "planned" | "done" | "failed" | "skipped" | "uncertain">;
@@ -168,11 +180,8 @@ export interface Journal {
   /** The `plan` step and its actions, together. */
   recordPlan(claim: ClaimKey, plan: PlanRecord): Promise<void>;
   actions(run: string): Promise<Action[]>;
-  /**
-   * Claims the key and commits the intent; flushed before it resolves, so before the request leaves.
-   * `takeOver` names a holder of unknown outcome that was looked up and found to have had no effect.
-   */
-  beginAction(claim: ClaimKey, action: string, takeOver?: string): Promise<BeginResult>;
+  /** Claims the key and commits the intent; flushed before it resolves, so before the request leaves. */
+  beginAction(claim: ClaimKey, action: string, options?: BeginOptions): Promise<BeginResult>;
   /** A `planned` outcome (certainly no effect) gives the key back; so does `failed`. */
   endAction(claim: ClaimKey, action: string, outcome: ActionOutcome): Promise<void>;
   /** Resolves to who decided the run, if anyone did. Records the attempt, unless it is done. */

@@ -5,9 +5,9 @@ import { Conflict } from "../domain/errors.ts";
 import { isFinal } from "../domain/run.ts";
 import { hashJson } from "../domain/json.ts";
 import type { JsonObject } from "../domain/json.ts";
-import type { ActionOutcome, BeginResult, ClaimKey, PlanRecord } from "../domain/ports.ts";
+import type { ActionOutcome, BeginOptions, BeginResult, ClaimKey, PlanRecord } from "../domain/ports.ts";
 import type { Action } from "../domain/action.ts";
-import { actionFrom, marks, text, textOrNull } from "./rows.ts";
+import { actionFrom, integer, marks, text, textOrNull } from "./rows.ts";
 import { assertClaimed, holdRun, progressed, requeueReviewed } from "./runs.ts";
 import type { HeldRun } from "./runs.ts";
 import { recordStep } from "./steps.ts";
@@ -74,7 +74,7 @@ export function* beginAction(
   tx: Transaction,
   claim: ClaimKey,
   id: string,
-  takeOver?: string,
+  { takeOver, cap }: BeginOptions = {},
 ): Sql<BeginResult> {
   yield* assertClaimed(claim);
   const action = yield* required(tx, id);
@@ -83,6 +83,13 @@ export function* beginAction(
   if (used && holder !== id && holder !== takeOver) {
     const samePayload = textOrNull(used, "payload_hash") === action.hash;
     return { go: false, samePayload, holder: yield* required(tx, text(used, "ref")) };
+  }
+  if (cap && action.status === "planned" && (yield* isCapped(tx, action, cap))) {
+    if (!used)
+      yield* sql.run("DELETE FROM keys WHERE scope = 'action' AND key = ? AND ref = ?", action.key, id);
+    const reason = `more than ${cap.limit} actions of ${action.agent} within ${inWords(cap.withinMs)}`;
+    yield* move(tx, id, "awaiting_review", "reason = ?", reason);
+    return { go: false, capped: true };
   }
   if (used) {
     yield* sql.run(
@@ -95,6 +102,28 @@ export function* beginAction(
   yield* move(tx, id, "executing", "attempts = attempts + 1, intent_at = ?", tx.now);
   return { go: true };
 }
+
+/** The lock keeps two processes from taking the last place both. */
+function* isCapped(
+  tx: Transaction,
+  { id, agent }: Action,
+  { limit, withinMs }: NonNullable<BeginOptions["cap"]>,
+): Sql<boolean> {
+  const approved = yield* sql.get("SELECT 1 FROM actions WHERE id = ? AND decided_by IS NOT NULL", id);
+  if (approved) return false;
+  yield* sql.lock(`cap of ${agent}`);
+  const begun = yield* sql.get(
+    `SELECT count(*) AS n FROM (
+       SELECT 1 FROM actions WHERE agent = ? AND intent_at > ? AND decided_by IS NULL
+         AND status NOT IN ('planned', 'awaiting_review') LIMIT ?) AS begun`,
+    agent,
+    tx.now - withinMs,
+    limit,
+  );
+  return begun !== undefined && integer(begun, "n") >= limit;
+}
+
+const inWords = (ms: number): string => (ms === 3_600_000 ? "an hour" : `${ms / 1_000} s`);
 
 /** Takes the key for an action where nobody has it; else returns its row, which stays so until the transaction ends. */
 function* takeKey(tx: Transaction, { id, key, hash }: Action): Sql<Row | undefined> {

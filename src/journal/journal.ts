@@ -48,7 +48,7 @@ const journalOn = (db: Database): Journal => ({
   recordDecision: (key, step, by, why) => db.write((tx) => recordDecision(tx, key, step, by, why)),
   recordPlan: (key, plan) => db.write((tx) => recordPlan(tx, key, plan)),
   actions: (run) => db.read((scope) => actionsOf(scope, run)),
-  beginAction: (key, action, takeOver) => db.write((tx) => beginAction(tx, key, action, takeOver)),
+  beginAction: (key, action, options) => db.write((tx) => beginAction(tx, key, action, options)),
   endAction: (key, action, outcome) => db.write((tx) => endAction(tx, key, action, outcome)),
   settle: (key, verdict, attempt) => db.write((tx) => settle(tx, key, verdict, attempt ?? null)),
   wakeParked: (service, stepMs) => db.write((tx) => wakeParked(tx, service, stepMs)),

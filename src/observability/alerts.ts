@@ -25,7 +25,8 @@ import { failPoint } from "../resilience/fail-points.ts";
 import type { Log } from "./log.ts";
 import { redactText } from "./redact.ts";
 
-export type AlertKind = "dead-letter" | "breaker-open" | "source-silent" | "fallback-rate" | "journal";
+export type AlertKind =
+  "dead-letter" | "breaker-open" | "source-silent" | "fallback-rate" | "action-cap" | "journal";
 
 export interface AlertParts {
   readonly settings: () => { readonly to: readonly ("slack" | "email")[]; readonly on: readonly AlertKind[] };

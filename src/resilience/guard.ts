@@ -43,7 +43,7 @@ export interface GuardChange {
   readonly service: string;
   readonly state: Breaker["state"] | "paused" | "resumed";
   readonly reason: string | null;
-  /** Who paused it. */
+  /** Who paused or resumed it; refusal: the service, with what it answered. */
   readonly by?: Pause["by"];
 }
 
@@ -150,14 +150,18 @@ export function createGuard({ state, clock, settings, onChange }: GuardParts): G
     if (before?.by !== "person") onChange({ service, state: "paused", reason: error.message, by: "refusal" });
   }
 
+  async function accepted(service: string): Promise<void> {
+    const before = await setPause(service, (pause) => (pause?.by === "refusal" ? null : pause));
+    if (before?.by === "refusal") onChange({ service, state: "resumed", reason: null, by: "refusal" });
+  }
+
   return {
     async call(service, fn, signal) {
       const as = await enter(service);
       try {
         const value = await fn();
         await leave(service, as, "success", "");
-        if (await pauseOf(service))
-          await setPause(service, (before) => (before?.by === "refusal" ? null : before));
+        if (await pauseOf(service)) await accepted(service);
         return value;
       } catch (error) {
         const failed =
@@ -197,7 +201,7 @@ export function createGuard({ state, clock, settings, onChange }: GuardParts): G
 
     async resume(service) {
       const before = await setPause(service, () => null);
-      if (before) onChange({ service, state: "resumed", reason: null });
+      if (before) onChange({ service, state: "resumed", reason: null, by: "person" });
       return before !== null;
     },
 

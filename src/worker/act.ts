@@ -39,11 +39,15 @@ export interface ActParts {
   readonly turns: Pick<Turns, "full" | "after">;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  /** Told when an action is held because its agent has acted often enough: for alerts. */
+  readonly onCapped: (agent: string, limit: number) => void;
 }
 
 export interface ActJob {
   readonly claim: ClaimKey;
   readonly mode: Mode;
+  /** How many actions of the agent may be begun within an hour; more wait for a person. */
+  readonly actionsPerHour: number;
   /** Aborts with the lease, and at a shutdown. */
   readonly signal: AbortSignal;
   /** Told of each action that is begun. */
@@ -180,7 +184,11 @@ async function request(
   await assertOpen(parts, action);
   job.signal.throwIfAborted();
   failPoint("action.planned");
-  const begun = await parts.journal.beginAction(job.claim, action.id);
+  const begun = await parts.journal.beginAction(job.claim, action.id, { cap: capOf(job) });
+  if ("capped" in begun) {
+    held(parts, job, action);
+    return;
+  }
   if (!begun.go && !(await takenOver(parts, job, action, executor, input, begun))) return;
   failPoint("action.intended");
   try {
@@ -192,6 +200,13 @@ async function request(
   } catch (error) {
     await failed(parts, job, action, executor, input, error);
   }
+}
+
+const capOf = ({ actionsPerHour }: ActJob) => ({ limit: actionsPerHour, withinMs: 3_600_000 });
+
+function held(parts: ActParts, job: ActJob, { kind, agent }: Action): void {
+  parts.metrics.actions.inc({ kind, outcome: "held" });
+  parts.onCapped(agent, job.actionsPerHour);
 }
 
 /** Looked at before the intent is written, so that a run that has to wait costs no more writes than its parking. */
@@ -215,11 +230,14 @@ async function takenOver(
   action: Action,
   executor: ActionExecutor,
   input: JsonObject,
-  { holder, samePayload }: Extract<BeginResult, { go: false }>,
+  { holder, samePayload }: Extract<BeginResult, { samePayload: boolean }>,
 ): Promise<boolean> {
   if (samePayload && holder.status === "uncertain") {
     if (await settled(parts, job, { ...action, intentAt: holder.intentAt }, executor, input)) return false;
-    return (await parts.journal.beginAction(job.claim, action.id, holder.id)).go;
+    const options = { takeOver: holder.id, cap: capOf(job) };
+    const begun = await parts.journal.beginAction(job.claim, action.id, options);
+    if ("capped" in begun) held(parts, job, action);
+    return begun.go;
   }
   await end(parts, job, action, {
     status: "skipped",

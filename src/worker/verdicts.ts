@@ -16,17 +16,22 @@ export interface Circumstances {
   readonly parkForMs: number;
 }
 
-const rampStepMs = 100;
-const longestRampMs = 3_600_000;
+/** While a service is down, those that wait for it look in one after another: any of them may be the next probe. */
+const lookInMs = 2_000;
+const longestRampMs = 1_800_000;
 /** How long a rate limit is waited out when the vendor does not say. */
 const rateLimitMs = 30_000;
 
 /**
- * Parked runs come back one after another and no faster than the service takes them, so that one that has just
- * recovered is not knocked over, and none of them comes for nothing.
+ * How far behind the others that are parked already a run comes. A service that is down wakes all of them as soon as it
+ * is back (see waking.ts), so this only has to hold where nobody could tell them. Otherwise they come at its rate.
  */
-export const rampFor = (turns: Pick<Turns, "after">, service: string, parked: number): number =>
-  Math.min(Math.max(parked * rampStepMs, turns.after(service, parked)), longestRampMs);
+export const rampFor = (
+  turns: Pick<Turns, "after">,
+  service: string,
+  parked: number,
+  isDown: boolean,
+): number => Math.min(isDown ? parked * lookInMs : turns.after(service, parked), longestRampMs);
 
 export function verdictFor(error: unknown, at: Circumstances): Verdict {
   if (error instanceof EventFault) return { kind: "dead", reason: redactText(error.message) };

@@ -34,6 +34,7 @@ import type { KitParts, RunKit, Whereabouts } from "./kit.ts";
 import { holdLease, leaseMs } from "./lease.ts";
 import { actionsFrom } from "./plan.ts";
 import { rampFor, verdictFor } from "./verdicts.ts";
+import { wake } from "./waking.ts";
 
 /** What is in force: replaced as a whole when the configuration is reloaded. */
 export interface WorkTable {
@@ -41,6 +42,8 @@ export interface WorkTable {
   /** The mode of a route today; null when the route is gone. */
   modeOf(route: string): Mode | null;
   readonly parkForMs: number;
+  /** How often an agent may act within an hour. */
+  actionsPerHour(agent: string): number;
 }
 
 export interface WorkerParts extends KitParts, ActParts, ExpansionRunParts {
@@ -182,11 +185,13 @@ async function attempt(
     if (error instanceof LeaseLost || error instanceof JournalUnavailable) throw error;
     if (signal.aborted) return null;
     const service = error instanceof ServiceError || error instanceof ServiceClosed ? error.service : null;
+    const closed = service === null ? null : await parts.guard.closed(service);
+    const parked = service === null ? 0 : await parts.journal.parkedFor(service);
     const verdict = verdictFor(error, {
       run: claim.run,
       now: parts.clock.now(),
-      rampMs: service === null ? 0 : rampFor(parts.turns, service, await parts.journal.parkedFor(service)),
-      closed: service === null ? null : await parts.guard.closed(service),
+      rampMs: service === null ? 0 : rampFor(parts.turns, service, parked, closed !== null),
+      closed,
       parkForMs: parts.table().parkForMs,
     });
     if (service === null && !(error instanceof EventFault)) {
@@ -240,7 +245,8 @@ async function runAgent(
   const onAction = (name: string) => {
     whereabouts.at = name;
   };
-  const actions = await act(parts, { claim: key, mode, signal, onAction });
+  const actionsPerHour = parts.table().actionsPerHour(agent.name);
+  const actions = await act(parts, { claim: key, mode, actionsPerHour, signal, onAction });
   return verdictOn(actions, summary);
 }
 
@@ -275,7 +281,9 @@ function verdictOn(actions: readonly Action[], summary: string): Verdict {
     };
   }
   if (held.length > 0) {
-    return { kind: "awaitReview", reason: `${held.length} of ${actions.length} actions wait for a person` };
+    const why = held.find((action) => action.reason !== null)?.reason ?? null;
+    const waits = `${held.length} of ${actions.length} actions wait for a person`;
+    return { kind: "awaitReview", reason: why === null ? waits : `${waits}: ${why}` };
   }
   const rejected = actions.filter((action) => action.status === "rejected");
   if (
@@ -318,4 +326,11 @@ async function settle(
     "run.attempted",
   );
   if (verdict.kind === "dead") parts.onDead(run.id, run.agent, reason);
+  // The service may have come back while this was written: then it was woken too early to hear of it.
+  if (
+    verdict.kind === "parkUntil" &&
+    verdict.by === "service" &&
+    !(await parts.guard.closed(verdict.service))
+  )
+    await wake(parts, verdict.service);
 }

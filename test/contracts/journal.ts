@@ -762,6 +762,78 @@ export function journalContract(
           expect(await on.journal.beginAction(key(second.claim), other.id)).toEqual({ go: true });
       });
 
+      describe("with a cap", () => {
+        const cap = { limit: 3, withinMs: 3_600_000 };
+        let runs_ = 0;
+        const plannedOne = (over: Partial<Action> = {}) =>
+          planned(`cap${(runs_ += 1)}`, (claim) => [
+            action(claim, "a", { key: actionKey("pr-review", "a", `${runs_}`), ...over }),
+          ]);
+        const begin = async (over: Partial<Action> = {}) => {
+          const { claim, actions } = await plannedOne(over);
+          const id = actions[0]?.id ?? "";
+          return { claim, id, begun: await on.journal.beginAction(key(claim), id, { cap }) };
+        };
+
+        it("holds what its agent would begin beyond it within the hour, and says why", async () => {
+          for (let index = 0; index < 3; index += 1) expect((await begin()).begun).toEqual({ go: true });
+          const { id, begun, claim } = await begin();
+          expect(begun).toEqual({ go: false, capped: true });
+          expect(await on.reads.action(id)).toMatchObject({
+            status: "awaiting_review",
+            attempts: 0,
+            reason: "more than 3 actions of pr-review within an hour",
+          });
+          await settle(claim, { kind: "awaitReview", reason: "r" });
+          expect((await runOf(claim.run.id)).status).toBe("awaiting_review");
+          expect((await begin({ agent: "email-triage" })).begun).toEqual({ go: true });
+          await clock.advance(3_600_000);
+          expect((await begin()).begun).toEqual({ go: true });
+        });
+
+        it("gives the key of what it held back, and counts what a person approved neither then nor later", async () => {
+          for (let index = 0; index < 3; index += 1) await begin();
+          const first = await begin();
+          const held = await on.reads.action(first.id);
+          const rival = await plannedOne({ key: held?.key ?? "" });
+          expect(await on.journal.beginAction(key(rival.claim), rival.actions[0]?.id ?? "")).toEqual({
+            go: true,
+          });
+          const { id, claim } = await begin();
+          await settle(claim, { kind: "awaitReview", reason: "r" });
+          await on.journal.approve(id, (await on.reads.action(id))?.hash ?? "", null, "ann");
+          const again = await claimed(claim.run.id);
+          expect(await on.journal.beginAction(key(again), id, { cap })).toEqual({ go: true });
+          await clock.advance(3_600_000 - 1);
+          expect((await begin()).begun).toMatchObject({ capped: true });
+        });
+
+        it("counts an action once however often it is repeated, and not when it certainly had no effect", async () => {
+          const one = await begin();
+          for (let repeat = 0; repeat < 5; repeat += 1)
+            expect(await on.journal.beginAction(key(one.claim), one.id, { cap })).toEqual({ go: true });
+          for (let index = 0; index < 4; index += 1) {
+            const { id, claim, begun } = await begin();
+            expect(begun).toEqual({ go: true });
+            await on.journal.endAction(key(claim), id, { status: "planned" });
+          }
+          for (let index = 0; index < 2; index += 1) expect((await begin()).begun).toEqual({ go: true });
+          expect(await on.journal.beginAction(key(one.claim), one.id, { cap })).toEqual({ go: true });
+          expect((await begin()).begun).toMatchObject({ capped: true });
+        });
+
+        it("lets as many through and no more when they come at the same moment", async () => {
+          const made = [];
+          for (let index = 0; index < 8; index += 1) made.push(await plannedOne());
+          const begun = await Promise.all(
+            made.map(({ claim, actions }) =>
+              on.journal.beginAction(key(claim), actions[0]?.id ?? "", { cap }),
+            ),
+          );
+          expect(begun.filter(({ go }) => go)).toHaveLength(3);
+        });
+      });
+
       it("lets an outcome that was looked up be taken over", async () => {
         const first = await planned("a", (of) => [action(of, "post")]);
         const holder = first.actions[0]?.id ?? "";
@@ -774,7 +846,9 @@ export function journalContract(
           go: false,
           holder: { status: "uncertain" },
         });
-        expect(await on.journal.beginAction(key(second.claim), id, holder)).toEqual({ go: true });
+        expect(await on.journal.beginAction(key(second.claim), id, { takeOver: holder })).toEqual({
+          go: true,
+        });
       });
 
       it("refuses illegal transitions", async () => {

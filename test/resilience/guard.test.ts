@@ -96,7 +96,7 @@ describe("guard", () => {
     await clock.advance(600_000);
     expect(await guard.call("github", async () => 1)).toBe(1);
     expect((await guard.list())[0]).toMatchObject({ state: "closed", paused: null });
-    expect(told).toEqual(["github paused", "github paused"]);
+    expect(told).toEqual(["github paused", "github paused", "github resumed"]);
   });
 
   it("counts nothing for a call that we cut short ourselves: neither for the breaker nor against a probe", async () => {

@@ -24,6 +24,7 @@ import { createIds } from "../../src/resilience/ids.ts";
 import { createTurns } from "../../src/resilience/turns.ts";
 import type { Rate } from "../../src/resilience/rate.ts";
 import { createReview } from "../../src/worker/review.ts";
+import { isFree, wake } from "../../src/worker/waking.ts";
 import { createWorker } from "../../src/worker/worker.ts";
 import { manualClock } from "./clock.ts";
 import type { ManualClock } from "./clock.ts";
@@ -40,6 +41,9 @@ export interface LineOptions {
   readonly parkForMs?: number;
   /** Limits the journal's file, as a full disk does. */
   readonly maxPages?: number;
+  readonly actionsPerHour?: number;
+  /** Runs at the same time; 4, where it is left out. */
+  readonly hands?: number;
   readonly rates?: Partial<Record<DestinationName, readonly Rate[]>>;
 }
 
@@ -106,16 +110,18 @@ export function openLine(options: LineOptions, clock: ManualClock = manualClock(
     ids,
     log: silentLog,
   });
-  const guard = createGuard({
-    state: store.state,
-    clock,
-    settings: () => defaultBreaker,
-    onChange: () => {},
-  });
   const turns = createTurns({
     state: store.state,
     clock,
     ratesOf: (service) => (options.rates as Record<string, readonly Rate[]>)?.[service] ?? [],
+  });
+  const guard = createGuard({
+    state: store.state,
+    clock,
+    settings: () => defaultBreaker,
+    onChange: (change) => {
+      if (isFree(change)) void wake({ ...store, turns }, change.service);
+    },
   });
   const destinations = Object.fromEntries(
     destinationNames.map((name): [DestinationName, Destination] => {
@@ -146,6 +152,7 @@ export function openLine(options: LineOptions, clock: ManualClock = manualClock(
     }),
   ) as Record<DestinationName, Destination>;
   const dead: string[] = [];
+  const capped: string[] = [];
   const renewed: string[] = [];
   const worker = createWorker({
     ...store,
@@ -165,8 +172,10 @@ export function openLine(options: LineOptions, clock: ManualClock = manualClock(
       agents: new Map([[options.agent.name, { agent: options.agent, policy: {} }]]),
       modeOf: () => options.mode ?? "auto",
       parkForMs: options.parkForMs ?? 86_400_000,
+      actionsPerHour: () => options.actionsPerHour ?? 1_000_000,
     }),
     onDead: (run) => dead.push(run),
+    onCapped: (agent, limit) => capped.push(`${agent} ${limit}`),
     owner: "test",
   });
   const source: Source = options.source ?? {
@@ -189,9 +198,10 @@ export function openLine(options: LineOptions, clock: ManualClock = manualClock(
     inbox,
     metrics,
     dead,
+    capped,
     renewed,
     review: createReview(store.journal, store.reads, queue),
-    start: () => worker.start({ total: 4, perAgent: 4 }),
+    start: () => worker.start({ total: options.hands ?? 4, perAgent: options.hands ?? 4 }),
     /** Receives an event and resolves to the id of the run it started. */
     async receive(
       payload: Json = {},

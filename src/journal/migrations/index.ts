@@ -6,6 +6,7 @@ import { evidence } from "./0005-evidence.ts";
 import { operators } from "./0006-operators.ts";
 import { history } from "./0007-history.ts";
 import { signed } from "./0008-signed.ts";
+import { cap } from "./0009-cap.ts";
 
 /** Numbered and append-only: the position in the list is the version, and a released entry never changes. */
 export const migrations: readonly string[] = [
@@ -17,4 +18,5 @@ export const migrations: readonly string[] = [
   operators,
   history,
   signed,
+  cap,
 ];
