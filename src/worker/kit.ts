@@ -40,6 +40,8 @@ export interface RunKit extends AgentKit<unknown> {
 export interface Whereabouts {
   /** The step or the action that was begun last; null before the first. */
   at: string | null;
+  /** The service, found closed, that the run is parked for; null when it is not. */
+  behind: string | null;
 }
 
 export async function createKit(

@@ -130,11 +130,15 @@ async function workOn(parts: WorkerParts, id: string, { stopping, shutdown }: Si
   if (claim.fence === 1) parts.metrics.queueWaitSeconds.observe((startedAt - claim.run.createdAt) / 1_000);
   const lease = holdLease(parts.journal, parts.clock, key, startedAt);
   const signal = AbortSignal.any([shutdown, lease.signal]);
-  const whereabouts: Whereabouts = { at: null };
+  const whereabouts: Whereabouts = { at: null, behind: null };
   try {
     const verdict = await attempt(parts, claim, signal, whereabouts);
-    if (verdict) await settle(parts, claim, verdict, { startedAt, at: whereabouts.at });
-    else await handBack(parts, key);
+    if (verdict) {
+      await settle(parts, claim, verdict, { startedAt, at: whereabouts.at });
+      // It may have come back while this was written: then the others were woken too early for this run to be one of them.
+      const { behind } = whereabouts;
+      if (behind !== null && !(await parts.guard.closed(behind))) await wake(parts, behind);
+    } else await handBack(parts, key);
   } catch (error) {
     if (!(error instanceof LeaseLost || error instanceof JournalUnavailable)) throw error;
     parts.log.warn({ run: id, err: error }, "a run was put down without a verdict");
@@ -186,6 +190,7 @@ async function attempt(
     if (signal.aborted) return null;
     const service = error instanceof ServiceError || error instanceof ServiceClosed ? error.service : null;
     const closed = service === null ? null : await parts.guard.closed(service);
+    if (closed?.by === "service") whereabouts.behind = service;
     const parked = service === null ? 0 : await parts.journal.parkedFor(service);
     const verdict = verdictFor(error, {
       run: claim.run,
@@ -326,11 +331,4 @@ async function settle(
     "run.attempted",
   );
   if (verdict.kind === "dead") parts.onDead(run.id, run.agent, reason);
-  // The service may have come back while this was written: then it was woken too early to hear of it.
-  if (
-    verdict.kind === "parkUntil" &&
-    verdict.by === "service" &&
-    !(await parts.guard.closed(verdict.service))
-  )
-    await wake(parts, verdict.service);
 }
