@@ -1,5 +1,5 @@
 /** Mail triggered by hand, over real sockets: the program, the service, and the stand-ins that hold the mailboxes. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemClock } from "../../src/resilience/clock.ts";
@@ -42,10 +42,12 @@ beforeAll(async () => {
   graph = await startGraph({ now: systemClock.now });
   // Graph calls the service back before a subscription is made: its address is known before its port is.
   let folder = "";
-  relay = await startRelay(() => {
+  relay = await startRelay(async () => {
     const file = join(folder, ".signalbox", "server.json");
+    // The subscription may be asked for before the service has written down where it listens.
+    await expect.poll(() => existsSync(file), { timeout: 20_000 }).toBe(true);
     const { port } = JSON.parse(readFileSync(file, "utf8")) as { port: number };
-    return Promise.resolve(`http://127.0.0.1:${port}`);
+    return `http://127.0.0.1:${port}`;
   });
   const own = temporaryFolder();
   folder = own.folder;

@@ -227,7 +227,11 @@ describe.skipIf(!postgresPresent)(`eight processes on one PostgreSQL${postgresNo
     const begin = async (takeOver?: string) => {
       const results = await Promise.all(
         made.map(({ claim, action }, at) =>
-          (fleet[at] ?? first()).journal.beginAction(keyOf(claim), action.id, takeOver),
+          (fleet[at] ?? first()).journal.beginAction(
+            keyOf(claim),
+            action.id,
+            takeOver === undefined ? {} : { takeOver },
+          ),
         ),
       );
       return made.filter((_, at) => results[at]?.go);
