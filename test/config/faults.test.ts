@@ -367,7 +367,8 @@ describe("what contradicts itself is shown at its place", () => {
         signalbox.yaml:2:38  \`on[0]\` is not one of the allowed values
          2 | alerts: { to: [slack, hubspot], on: [dead-leter] }
            |                                      ^^^^^^^^^^
-            allowed: dead-letter, breaker-open, source-silent, fallback-rate, action-cap, journal
+            allowed: dead-letter, breaker-open, source-silent, fallback-rate,
+              action-cap, journal
             did you mean: dead-letter
         "
       `);
