@@ -9,8 +9,11 @@ export default defineConfig({
     pool: "threads",
     // Files share their worker's modules: an order of magnitude faster, and the reason that nothing may be mocked by module.
     isolate: false,
-    testTimeout: 15_000,
-    hookTimeout: 30_000,
+    // Most of the time of a story is spent waiting for the program: on two cores, two of them at a time.
+    maxWorkers: "100%",
+    // A limit is there to end what hangs. What is slow on a busy machine is not wrong.
+    testTimeout: 90_000,
+    hookTimeout: 120_000,
     teardownTimeout: 10_000,
   },
 });

@@ -44,63 +44,73 @@ export function seedRound(vendors: ScenarioVendors, round: ScenarioRound, now: n
   const known = new Set(linear.state.issues.map((issue) => identifierOf(linear.state, issue)));
   for (const issue of round.issues) if (!known.has(issue.identifier)) linear.addIssue(issue);
   for (const customer of round.customers) {
-    if (stripe.state.customers.some(({ id }) => id === customer.id)) continue;
     seedCustomer(stripe, customer, Math.floor(now / 1_000));
-    for (const { description, ageDays, satisfaction, ...ticket } of customer.tickets) {
-      zendesk.addTicket({
-        ...ticket,
-        requester: { email: customer.email, name: customer.name },
-        body: description,
-        createdAt: now - ageDays * day * 1_000,
-        ...(satisfaction === null ? {} : { satisfaction }),
-      });
-    }
-    if (customer.company === null) continue;
-    const [firstname = "", lastname = ""] = customer.name.split(" ");
-    hubspot.addObject("contacts", {
-      email: customer.email,
-      firstname,
-      lastname,
-      company: customer.company,
-      lifecyclestage: "customer",
+    seedTickets(zendesk, customer, now);
+    seedContact(hubspot, customer);
+  }
+}
+
+// A sandbox that was killed in the middle of this has some of it: each piece is looked for on its own.
+
+function seedCustomer(stripe: StripeSandbox, customer: ScenarioCustomer, now: number): void {
+  const { id, name, email, plan } = customer;
+  if (!stripe.state.customers.some((known) => known.id === id))
+    stripe.addCustomer({ id, name, email, created: now - customer.tenureDays * day });
+  if (!stripe.state.subscriptions.some((known) => known.id === customer.subscription)) {
+    // The stand-in's period runs from `created`: it ends ten days from now.
+    stripe.addSubscription(
+      {
+        id: customer.subscription,
+        customer: id,
+        created: now - 20 * day,
+        start_date: now - customer.tenureDays * day,
+        ...cancellation(customer, now),
+      },
+      { amount: plan.amount, productName: plan.name },
+    );
+  }
+  const invoices = stripe.state.invoices.filter((known) => known.customer === id).length;
+  for (let month = invoices; month < customer.paidInvoices; month += 1) {
+    const created = now - (20 + month * 30) * day;
+    const paid = { amount_due: plan.amount, amount_paid: plan.amount, total: plan.amount };
+    stripe.addInvoice({ customer: id, created, ...paid });
+  }
+  seedCharges(stripe, customer, now);
+}
+
+function seedCharges(stripe: StripeSandbox, { id, plan, ...customer }: ScenarioCustomer, now: number): void {
+  const known = (status: string) =>
+    stripe.state.charges.filter((charge) => charge.customer === id && charge.status === status).length;
+  for (let month = known("succeeded"); month < customer.paidInvoices; month += 1) {
+    const created = now - (20 + month * 30) * day;
+    stripe.addCharge({ customer: id, created, amount: plan.amount, status: "succeeded" });
+  }
+  for (let failed = known("failed"); failed < customer.failedCharges; failed += 1) {
+    const created = now - (failed + 1) * day;
+    stripe.addCharge({ customer: id, created, amount: plan.amount, status: "failed", paid: false });
+  }
+}
+
+function seedTickets(zendesk: ZendeskSandbox, customer: ScenarioCustomer, now: number): void {
+  const requester = zendesk.state.users.find(({ email }) => email === customer.email)?.id;
+  const known = zendesk.state.tickets.filter((ticket) => ticket.requester === requester);
+  for (const { description, ageDays, satisfaction, ...ticket } of customer.tickets) {
+    if (known.some(({ subject }) => subject === ticket.subject)) continue;
+    zendesk.addTicket({
+      ...ticket,
+      requester: { email: customer.email, name: customer.name },
+      body: description,
+      createdAt: now - ageDays * day * 1_000,
+      ...(satisfaction === null ? {} : { satisfaction }),
     });
   }
 }
 
-function seedCustomer(stripe: StripeSandbox, customer: ScenarioCustomer, now: number): void {
-  const { id, name, email, plan } = customer;
-  stripe.addCustomer({ id, name, email, created: now - customer.tenureDays * day });
-  // The stand-in's period runs from `created`: it ends ten days from now.
-  stripe.addSubscription(
-    {
-      id: customer.subscription,
-      customer: id,
-      created: now - 20 * day,
-      start_date: now - customer.tenureDays * day,
-      ...cancellation(customer, now),
-    },
-    { amount: plan.amount, productName: plan.name },
-  );
-  for (let month = 0; month < customer.paidInvoices; month += 1) {
-    const created = now - (20 + month * 30) * day;
-    stripe.addInvoice({
-      customer: id,
-      created,
-      amount_due: plan.amount,
-      amount_paid: plan.amount,
-      total: plan.amount,
-    });
-    stripe.addCharge({ customer: id, created, amount: plan.amount, status: "succeeded" });
-  }
-  for (let failed = 0; failed < customer.failedCharges; failed += 1) {
-    stripe.addCharge({
-      customer: id,
-      created: now - (failed + 1) * day,
-      amount: plan.amount,
-      status: "failed",
-      paid: false,
-    });
-  }
+function seedContact(hubspot: HubspotSandbox, { company, email, name }: ScenarioCustomer): void {
+  if (company === null) return;
+  if (hubspot.state.objects.some(({ properties }) => properties["email"] === email)) return;
+  const [firstname = "", lastname = ""] = name.split(" ");
+  hubspot.addObject("contacts", { email, firstname, lastname, company, lifecyclestage: "customer" });
 }
 
 const cancellation = (customer: ScenarioCustomer, now: number) => ({

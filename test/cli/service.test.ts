@@ -3,13 +3,13 @@ import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Connection } from "../../src/journal/sqlite-driver.ts";
 import { startGithub } from "../../src/sandbox/github.ts";
 import type { GithubSandbox, SeedPullRequest } from "../../src/sandbox/github.ts";
 import { githubEvent, scenario } from "../../src/sandbox/scenario.ts";
 import { systemClock } from "../../src/resilience/clock.ts";
 import { startProgram } from "../support/program.ts";
 import type { RunningProgram } from "../support/program.ts";
+import { openBeside } from "../support/beside.ts";
 
 const config = `version: 1
 server: { host: 127.0.0.1, port: 0, adminPort: 0 }
@@ -341,7 +341,7 @@ describe("deciding", { timeout: 60_000 }, () => {
       secretIndex: 0,
       reason: null,
     });
-    const changed = new Connection(join(program.folder, ".signalbox", "journal.db"));
+    const changed = openBeside(join(program.folder, ".signalbox", "journal.db"));
     changed.run("UPDATE events SET body = CAST(body || ' ' AS BLOB) WHERE id = ?", event);
     changed.close();
     const refused = await program.cli("verify", event);

@@ -23,13 +23,18 @@ async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
 const ids = createIds(clock);
 const { run, item, request } = createRequests(ids);
 
+/** Eight at a time on a busy machine are slow, which is not what is tested here. */
+const limits = { connect: 60_000, lock: 60_000, statement: 60_000, answer: 60_000 };
+const open = (options: Parameters<typeof openPostgresJournal>[0]) =>
+  openPostgresJournal({ limits, ...options });
+
 describe.skipIf(!postgresPresent)(`eight processes on one PostgreSQL${postgresNote}`, () => {
   let database: TestDatabase;
   let fleet: JournalParts[] = [];
   beforeAll(async () => {
     database = await testDatabase();
     fleet = await Promise.all(
-      Array.from({ length: 8 }, () => openPostgresJournal({ url: database.url, clock, connections: 2 })),
+      Array.from({ length: 8 }, () => open({ url: database.url, clock, connections: 2 })),
     );
   });
   afterAll(async () => {
@@ -269,7 +274,7 @@ describe.skipIf(!postgresPresent)(`eight processes on one PostgreSQL${postgresNo
   it("ten that start at once on an empty database make its tables once", async () => {
     const empty = await testDatabase();
     const opened = await Promise.all(
-      Array.from({ length: 10 }, () => openPostgresJournal({ url: empty.url, clock, connections: 1 })),
+      Array.from({ length: 10 }, () => open({ url: empty.url, clock, connections: 1 })),
     );
     expect(await empty.query("SELECT version FROM signalbox_schema")).toEqual([
       { version: String(migrations.length) },
@@ -280,7 +285,7 @@ describe.skipIf(!postgresPresent)(`eight processes on one PostgreSQL${postgresNo
   it("leases and due times are by the database's clock, whatever a process takes the time to be", async () => {
     const hours = (ahead: number) => ({ ...clock, now: () => clock.now() + ahead * 3_600_000 });
     const [fast, slow] = await Promise.all(
-      [2, -2].map((ahead) => openPostgresJournal({ url: database.url, clock: hours(ahead), connections: 1 })),
+      [2, -2].map((ahead) => open({ url: database.url, clock: hours(ahead), connections: 1 })),
     );
     if (!fast || !slow) throw new Error("nothing was opened");
     const id = (await accepted("skewed")).runs[0] ?? "";
@@ -303,21 +308,22 @@ describe.skipIf(!postgresPresent)(`eight processes on one PostgreSQL${postgresNo
     const stop = [one, other].map((parts) =>
       parts.changes.subscribe(({ kind, id }) => told.get(parts)?.push(`${kind} ${id}`)),
     );
+    // Other files have databases of their own on the same server.
+    const ours =
+      "pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     const isListening = async () =>
-      (await database.query("SELECT count(*)::int AS n FROM pg_locks WHERE locktype = 'advisory'"))[0]?.[
-        "n"
-      ] === 2;
+      (await database.query(`SELECT count(*)::int AS n FROM ${ours}`))[0]?.["n"] === 2;
     await until(isListening);
     const [stored] = await one.journal.accept(request(item(["told"])));
     await other.state.put("breaker", "model:anthropic/x", {}, 0);
     const all = [`event ${stored?.event}`, `run ${stored?.runs[0]}`, "breaker model:anthropic/x"];
-    await until(() => [...told.values()].every((changes) => changes.length === 3));
-    for (const changes of told.values()) expect(changes.toSorted()).toEqual(all.toSorted());
+    // What the test before this one changed may be told late.
+    const ofThese = (changes: readonly string[]) => changes.filter((change) => all.includes(change));
+    await until(() => [...told.values()].every((changes) => ofThese(changes).length >= all.length));
+    for (const changes of told.values()) expect(ofThese(changes).toSorted()).toEqual(all.toSorted());
 
     // Its connection is cut: what it missed meanwhile it is told when it is back.
-    await database.query(
-      "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()",
-    );
+    await database.query(`SELECT pg_terminate_backend(pid) FROM ${ours} AND pid <> pg_backend_pid()`);
     const [missed] = await one.journal.accept(request(item(["missed"])));
     await until(() => told.get(other)?.includes(`event ${missed?.event}`) ?? false);
     await until(isListening);

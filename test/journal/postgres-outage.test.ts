@@ -22,9 +22,15 @@ describe.skipIf(!postgresPresent)(`a PostgreSQL that fails${postgresNote}`, () =
   });
   afterAll(() => server.stop());
 
-  const query = async (text: string, url = server.url) => {
+  /** A connection that may be cut, between statements too. */
+  const connect = async (url: string) => {
     const client = new pg.Client({ connectionString: url });
+    client.on("error", () => {});
     await client.connect();
+    return client;
+  };
+  const query = async (text: string, url = server.url) => {
+    const client = await connect(url);
     try {
       return (await client.query<Record<string, unknown>>(text)).rows;
     } finally {
@@ -175,8 +181,7 @@ describe.skipIf(!postgresPresent)(`a PostgreSQL that fails${postgresNote}`, () =
     const [stored] = await journal.accept(request(item(["a"])));
     const id = stored?.runs[0] ?? "";
     const claim = await journal.claim(id, "w", 60_000);
-    const client = new pg.Client({ connectionString: url });
-    await client.connect();
+    const client = await connect(url);
     await client.query("BEGIN");
     await client.query("SELECT 1 FROM runs FOR UPDATE");
     const key = { run: id, fence: claim?.fence ?? 0 };

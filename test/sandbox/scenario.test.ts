@@ -235,16 +235,37 @@ describe("the scenario played again", () => {
     expect(new Set([...ids(0), ...ids(1), ...ids(12)]).size).toBe(3 * ids(0).length);
   });
 
+  /** All that seeding adds. */
+  const records = ({ github, linear, stripe, zendesk, hubspot }: typeof world.vendors): unknown[][] => [
+    github.state.pulls,
+    linear.state.issues,
+    stripe.state.customers,
+    stripe.state.subscriptions,
+    stripe.state.invoices,
+    stripe.state.charges,
+    zendesk.state.tickets,
+    hubspot.state.objects,
+  ];
+
+  it("is completed when it was cut short, wherever that was", () => {
+    const { vendors } = world;
+    const earlier = records(vendors).map(({ length }) => length);
+    seedRound(vendors, roundOf(2), noon);
+    const whole = records(vendors).map(({ length }) => length);
+    for (const [at, list] of records(vendors).entries()) {
+      expect(whole[at]).toBeGreaterThan(earlier[at] ?? 0);
+      for (const left of [(earlier[at] ?? 0) + 1, earlier[at] ?? 0]) {
+        list.length = left;
+        seedRound(vendors, roundOf(2), noon);
+        expect(records(vendors).map(({ length }) => length)).toEqual(whole);
+      }
+    }
+  });
+
   it("is seeded once, and its events stay the same", () => {
     const { vendors } = world;
     const round = roundOf(1);
-    const count = () =>
-      [
-        vendors.github.state.pulls,
-        vendors.linear.state.issues,
-        vendors.stripe.state.customers,
-        vendors.zendesk.state.tickets,
-      ].map(({ length }) => length);
+    const count = () => records(vendors).map(({ length }) => length);
     seedRound(vendors, round, noon);
     const before = count();
     seedRound(vendors, round, noon + 60_000);

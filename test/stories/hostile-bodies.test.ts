@@ -16,7 +16,6 @@ import type { Ingest } from "../../src/http/ingest.ts";
 import { createInbox } from "../../src/inbox/accept.ts";
 import { openSqliteJournal } from "../../src/journal/sqlite.ts";
 import type { JournalParts } from "../../src/journal/journal.ts";
-import { Connection } from "../../src/journal/sqlite-driver.ts";
 import { silentLog } from "../../src/observability/log.ts";
 import { createMetrics } from "../../src/observability/metrics.ts";
 import { createEmbeddedQueue } from "../../src/queue/embedded.ts";
@@ -31,6 +30,7 @@ import { slack } from "../../src/sources/slack.ts";
 import { standardWebhooks } from "../../src/sources/standard-webhooks.ts";
 import { stripe } from "../../src/sources/stripe.ts";
 import { zendesk } from "../../src/sources/zendesk.ts";
+import { openBeside } from "../support/beside.ts";
 
 const secret = Buffer.from("secret-of-the-test").toString("base64");
 const publicUrl = "https://hooks.acme.example";
@@ -213,7 +213,7 @@ function send(type: string, body: Buffer, extra: Record<string, string> = {}): P
 
 /** The bytes of the newest malformed delivery. */
 function keptBytes(): Buffer {
-  const db = new Connection(join(folder, "journal.db"));
+  const db = openBeside(join(folder, "journal.db"));
   try {
     const row = db.get("SELECT body FROM deliveries WHERE result = 'malformed' ORDER BY rowid DESC LIMIT 1");
     return Buffer.from(row?.["body"] instanceof Uint8Array ? row["body"] : []);

@@ -9,13 +9,13 @@ import { createIngest } from "../../src/http/ingest.ts";
 import { createInbox } from "../../src/inbox/accept.ts";
 import { compileRoute } from "../../src/inbox/routing.ts";
 import { openSqliteJournal } from "../../src/journal/sqlite.ts";
-import { Connection } from "../../src/journal/sqlite-driver.ts";
 import { silentLog } from "../../src/observability/log.ts";
 import { createMetrics } from "../../src/observability/metrics.ts";
 import { systemClock } from "../../src/resilience/clock.ts";
 import { createIds } from "../../src/resilience/ids.ts";
 import { createSources } from "../../src/sources/index.ts";
 import { manualClock } from "../support/clock.ts";
+import { openBeside } from "../support/beside.ts";
 
 const secret = "secret-of-the-test";
 
@@ -67,7 +67,7 @@ async function start(maxPages?: number) {
     answered,
     /** What another process would see on disk. */
     onDisk(): number {
-      const db = new Connection(join(folder, "journal.db"));
+      const db = openBeside(join(folder, "journal.db"));
       const row = db.get("SELECT count(*) AS n FROM events WHERE provider_id LIKE 'd-%'");
       db.close();
       return Number(row?.["n"]);

@@ -9,7 +9,6 @@ import type { RawRequest, Source } from "../../src/domain/source.ts";
 import type { RouteOptions } from "../../src/inbox/routing.ts";
 import { createInbox } from "../../src/inbox/accept.ts";
 import { compileRoute } from "../../src/inbox/routing.ts";
-import { Connection } from "../../src/journal/sqlite-driver.ts";
 import type { SqlValue } from "../../src/journal/sql.ts";
 import { openSqliteJournal } from "../../src/journal/sqlite.ts";
 import { createVault } from "../../src/journal/vault.ts";
@@ -19,6 +18,7 @@ import { replay } from "../../src/worker/replay.ts";
 import { verifyAgain } from "../../src/worker/verify.ts";
 import type { ReplayFilter } from "../../src/domain/replay.ts";
 import { manualClock } from "./clock.ts";
+import { openBeside } from "./beside.ts";
 
 export interface StoredOptions {
   /** Seals the content. */
@@ -79,7 +79,7 @@ export function openStored({ key, route }: StoredOptions = {}) {
       ),
     /** Behind the journal's back. Returns how many rows changed. */
     change(sql: string, ...values: SqlValue[]): number {
-      const db = new Connection(join(folder, "journal.db"));
+      const db = openBeside(join(folder, "journal.db"));
       try {
         return db.run(sql, ...values);
       } finally {
@@ -88,7 +88,7 @@ export function openStored({ key, route }: StoredOptions = {}) {
     },
     /** Flips one bit in the middle of a stored value. */
     flip(table: string, column: string, where: string): void {
-      const db = new Connection(join(folder, "journal.db"));
+      const db = openBeside(join(folder, "journal.db"));
       try {
         const value = db.get(`SELECT ${column} AS value FROM ${table} WHERE ${where}`)?.["value"];
         if (!(value instanceof Uint8Array)) throw new Error(`${table}.${column} holds no bytes`);
