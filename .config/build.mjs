@@ -1,11 +1,41 @@
 // src/ and agents/ → dist/src and dist/agents; the dashboard → dist/dashboard; files that are not TypeScript are copied.
+// Does nothing when nothing has changed since it last came to its end.
 import { spawnSync } from "node:child_process";
-import { chmodSync, cpSync, existsSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const copied = new Set([".sql", ".json", ".yaml", ".html", ".css", ".txt", ".liquid"]);
+
+const stamp = join(root, "dist/.built");
+// Folders too: what was taken out of one makes it newer.
+const inputs = ["src", "agents", ".config", "package.json", "package-lock.json", "tsconfig.json"];
+
+function isUpToDate() {
+  if (!existsSync(stamp) || !existsSync(join(root, "dist/src/main.js"))) return false;
+  const built = statSync(stamp).mtimeMs;
+  return inputs
+    .map((input) => join(root, input))
+    .flatMap((input) => [input, ...(statSync(input).isDirectory() ? below(input) : [])])
+    .every((path) => statSync(path).mtimeMs < built);
+}
+
+/** @param {string} folder */
+const below = (folder) =>
+  readdirSync(folder, { recursive: true, encoding: "utf8" }).map((name) => join(folder, name));
+
+function build() {
+  rmSync(stamp, { force: true });
+  removeStale();
+  run("typescript/bin/tsc", "-p", ".config/tsconfig.build.json");
+  copyAssets();
+  if (existsSync(join(root, "src/dashboard/vite.config.ts"))) {
+    run("vite/bin/vite.js", "build", "-c", "src/dashboard/vite.config.ts", "--logLevel", "warn");
+  }
+  if (existsSync(join(root, "dist/src/main.js"))) chmodSync(join(root, "dist/src/main.js"), 0o755);
+  writeFileSync(stamp, "");
+}
 
 /** @param {string} script @param {string[]} args */
 function run(script, ...args) {
@@ -40,10 +70,4 @@ function copyAssets() {
   }
 }
 
-removeStale();
-run("typescript/bin/tsc", "-p", ".config/tsconfig.build.json");
-copyAssets();
-if (existsSync(join(root, "src/dashboard/vite.config.ts"))) {
-  run("vite/bin/vite.js", "build", "-c", "src/dashboard/vite.config.ts", "--logLevel", "warn");
-}
-if (existsSync(join(root, "dist/src/main.js"))) chmodSync(join(root, "dist/src/main.js"), 0o755);
+if (!isUpToDate()) build();

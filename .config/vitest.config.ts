@@ -12,8 +12,8 @@ export default defineConfig({
     // Most of the time of a story is spent waiting for the program: on two cores, two of them at a time.
     maxWorkers: "100%",
     // A limit is there to end what hangs. What is slow on a busy machine is not wrong.
-    testTimeout: 90_000,
-    hookTimeout: 120_000,
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
     teardownTimeout: 10_000,
   },
 });

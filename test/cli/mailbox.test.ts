@@ -78,16 +78,16 @@ describe("trigger SOURCE.message.received", { timeout: 60_000 }, () => {
       status: "accepted",
       runs: 1,
     });
-    await expect.poll(() => mails("inbox"), { timeout: 20_000 }).toHaveLength(1);
+    await expect.poll(() => mails("inbox"), { timeout: 60_000 }).toHaveLength(1);
     await json<Answer>("trigger", "inbox.message.received");
-    await expect.poll(() => mails("inbox"), { timeout: 20_000 }).toHaveLength(2);
+    await expect.poll(() => mails("inbox"), { timeout: 60_000 }).toHaveLength(2);
   });
 
   test("does so for Outlook, under the subscription that the service holds", async () => {
-    await expect.poll(() => graph.state.subscriptions.length, { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => graph.state.subscriptions.length, { timeout: 60_000 }).toBe(1);
     const first = await json<Answer>("trigger", "mail.message.received");
     expect(first).toMatchObject({ status: "accepted", runs: 1 });
-    await expect.poll(() => mails("mail"), { timeout: 20_000 }).toHaveLength(1);
+    await expect.poll(() => mails("mail"), { timeout: 60_000 }).toHaveLength(1);
     const { payload } = await json<{ payload: { subscriptionId: string } }>("events", "show", first.event);
     expect(payload.subscriptionId).toBe(graph.state.subscriptions[0]?.id);
   });
@@ -119,7 +119,7 @@ describe("send to a mailbox", { timeout: 60_000 }, () => {
   });
 
   test("gives Graph's items the secret and the subscription of the source", async () => {
-    await expect.poll(() => graph.state.subscriptions.length, { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => graph.state.subscriptions.length, { timeout: 60_000 }).toBe(1);
     const item = { changeType: "created", resource: "Users/u/Messages/m", subscriptionId: "another" };
     const file = write("items.json", { value: [item] });
     expect(await json<Answer>("send", file, "--source", "mail")).toMatchObject({ status: "accepted" });

@@ -9,7 +9,7 @@ export interface OpenQueue {
   close(): Promise<void>;
 }
 
-export const soon = { timeout: 10_000, interval: 10 };
+export const soon = { timeout: 60_000, interval: 10 };
 const many: Hands = { total: 8, perAgent: 8 };
 const done: Verdict = { kind: "done", summary: "" };
 

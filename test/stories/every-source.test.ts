@@ -53,7 +53,7 @@ ${all.map(({ name, source }) => `  ${name}: ${source}`).join("\n")}
       ...all.map(({ env }) => env),
     ) as Record<string, string>,
   });
-}, 60_000);
+});
 afterAll(async () => {
   await program.stop();
   program.remove();

@@ -16,7 +16,7 @@ const payload = {
   repository: { name: "web", full_name: "acme/web", owner: { login: "acme" } },
 };
 
-describe("pause and resume", { timeout: 60_000 }, () => {
+describe("pause and resume", () => {
   let program: RunningProgram | undefined;
   afterEach(async () => {
     await program?.kill();
@@ -54,7 +54,7 @@ describe("pause and resume", { timeout: 60_000 }, () => {
       code: 0,
       stdout: expect.stringContaining("all goes on"),
     });
-    await expect.poll(runs, { timeout: 20_000 }).toEqual(["succeeded"]);
+    await expect.poll(runs, { timeout: 60_000 }).toEqual(["succeeded"]);
     const audit = JSON.parse((await running.cli("audit", "list", "--json")).stdout) as { items: object[] };
     expect(audit.items).toMatchObject([
       { deed: "resume", by: "cli", object: "all" },

@@ -44,7 +44,7 @@ const push = (program: RunningProgram, payload: object) =>
     signGithub({ secret: "github-secret", event: "push", payload }),
   );
 
-describe("starting and stopping", { timeout: 60_000 }, () => {
+describe("starting and stopping", () => {
   test("it listens, takes a webhook, and stops on SIGTERM with 0 and nothing left behind", async () => {
     const program = await start();
     expect((await fetch(`${program.adminUrl}/readyz`)).status).toBe(200);
@@ -104,7 +104,7 @@ describe("starting and stopping", { timeout: 60_000 }, () => {
   });
 });
 
-describe("ending otherwise", { timeout: 60_000 }, () => {
+describe("ending otherwise", () => {
   test("a crash of the runtime ends the process at once, and leaves it to whoever starts it anew", async () => {
     const program = await start();
     process.kill(program.pid, "SIGSEGV");
@@ -134,7 +134,7 @@ async function untilRefused(url: string): Promise<void> {
   for (;;) if (!(await fetch(`${url}/healthz`).catch(() => null))) return;
 }
 
-describe("not starting", { timeout: 60_000 }, () => {
+describe("not starting", () => {
   test("a faulty configuration is shown as check shows it, and ends with 3", async () => {
     const { code, stderr } = await failToStart(config.replace("secrets", "secerts"));
     expect(code).toBe(3);

@@ -136,7 +136,11 @@ export async function testDatabase(): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString("hex")}`;
   const maker = new pg.Client({ connectionString: server });
   await maker.connect();
-  await maker.query(`CREATE DATABASE ${name}`).finally(() => maker.end());
+  try {
+    await maker.query(`CREATE DATABASE ${name}`);
+  } finally {
+    await maker.end();
+  }
   const url = server.replace(/postgres$/, name);
   const pool = new pg.Pool({ connectionString: url, max: 2, allowExitOnIdle: true });
   // The server ends before the pool does.

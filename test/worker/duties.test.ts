@@ -205,7 +205,7 @@ describe("the duties of a fleet", () => {
       }),
       { numRuns: 100 },
     );
-  }, 60_000);
+  });
 
   it("are held over the journal itself", async () => {
     const folder = mkdtempSync(join(tmpdir(), "signalbox-duties-"));

@@ -4,8 +4,8 @@ import type { ChaosOptions } from "./chaos.ts";
 type Size = Omit<ChaosOptions, "seed" | "folder" | "say">;
 
 export const shortRun: Size = {
-  events: 400,
-  kills: 25,
+  events: 250,
+  kills: 15,
   lastsMs: [500, 1_700],
   quietEvery: 0,
   retention: "10s",
