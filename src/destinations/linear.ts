@@ -1,9 +1,11 @@
 /** Linear over plain fetch: its SDK asks for a newer Node, and GraphQL needs no more than a POST. */
 import { z } from "zod";
 import { actionKinds } from "../domain/action-kinds.ts";
+import type { ActionRef } from "../domain/action.ts";
 import type { FaultKind } from "../domain/errors.ts";
 import { ServiceError } from "../domain/errors.ts";
 import { sha256 } from "../domain/json.ts";
+import type { JsonObject } from "../domain/json.ts";
 import type { ActionExecutor, Call, Destination } from "../domain/ports.ts";
 import type { LinearIssue, LinearReads } from "../domain/readers.ts";
 import type { Clock } from "../resilience/clock.ts";
@@ -173,7 +175,7 @@ const isMissing = (error: unknown): boolean =>
   /not found|could not find/i.test(error.message);
 
 function comment(send: Send): ActionExecutor {
-  const find: NonNullable<ActionExecutor["lookup"]> = async (_input, key, call) => {
+  const find = async (_input: JsonObject, key: string, call: Call): Promise<ActionRef | null> => {
     try {
       const shape = z.object({ comment: Ref.nullable() });
       return (await send(call, "read", documents.comment, { id: uuidOf(key) }, shape)).comment;

@@ -3,8 +3,7 @@ import { z } from "zod";
 import { actionKinds } from "../domain/action-kinds.ts";
 import type { ActionRef } from "../domain/action.ts";
 import type { FaultKind } from "../domain/errors.ts";
-import type { ActionExecutor, Call, Destination } from "../domain/ports.ts";
-import type { Clock } from "../resilience/clock.ts";
+import type { ActionExecutor, Call, Destination, LookUp } from "../domain/ports.ts";
 import type { Deps, Intent, ReadRefusal } from "./http.ts";
 import { createAttempt, filled, readUnexpected, requestJson, trimSlash } from "./http.ts";
 
@@ -36,8 +35,8 @@ const History = z.object({
   response_metadata: Paging,
 });
 
-/** How far back a message of ours is looked for: a run that has been parked longer than a day is dead. */
-const lookBackMs = 48 * 3_600_000;
+/** How far Slack's clock may be behind ours: a message of ours is looked for from that long before its request left. */
+const clocksApartMs = 3_600_000;
 
 class Refused extends Error {
   readonly answer: z.output<typeof Answer>;
@@ -64,7 +63,7 @@ export function slack(options: SlackOptions, deps: Deps): Destination {
     repeat: "lookup",
     settleMs: 5_000,
     async lookup(_input, key, call) {
-      return findMessage(send, await channelId(call), key, deps.clock, call);
+      return findMessage(send, await channelId(call), key, call);
     },
     async execute(input, key, call) {
       const { text } = actionKinds["slack.message"].parse(input);
@@ -174,10 +173,9 @@ async function findMessage(
   send: Send,
   channel: string,
   key: string,
-  clock: Clock,
-  call: Call,
+  call: LookUp,
 ): Promise<ActionRef | null> {
-  const oldest = ((clock.now() - lookBackMs) / 1_000).toFixed(6);
+  const oldest = (Math.max(0, call.since - clocksApartMs) / 1_000).toFixed(6);
   let cursor = "";
   do {
     const page = await send(call, "read", "conversations.history", History, {

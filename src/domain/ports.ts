@@ -295,6 +295,11 @@ export interface Call {
   readonly signal: AbortSignal;
 }
 
+export interface LookUp extends Call {
+  /** When the request whose outcome is unknown left at the earliest, in milliseconds, by our clock. */
+  readonly since: number;
+}
+
 /**
  * How an action may be repeated after an unknown outcome:
  * natural      repeating changes nothing (a set, an upsert)
@@ -311,7 +316,7 @@ export interface ActionExecutor {
   /** How long the vendor may take until a write can be seen, in milliseconds. */
   readonly settleMs: number;
   /** `input` is parsed by the kind's schema. Null when it is certainly not there (with `lookup`). Throws ServiceError. */
-  lookup?(input: JsonObject, key: string, call: Call): Promise<ActionRef | null>;
+  lookup?(input: JsonObject, key: string, call: LookUp): Promise<ActionRef | null>;
   /** Throws ServiceError; its `effect` says whether the vendor may have acted. */
   execute(input: JsonObject, key: string, call: Call): Promise<ActionRef>;
 }

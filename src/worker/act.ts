@@ -153,10 +153,11 @@ async function settled(
 ): Promise<boolean> {
   failPoint("action.unknown");
   if (executor.lookup) {
-    const since = parts.clock.now() - (action.intentAt ?? 0);
-    if (since < executor.settleMs) await sleep(parts.clock, executor.settleMs - since, job.signal);
+    const since = action.intentAt ?? 0;
+    const passed = parts.clock.now() - since;
+    if (passed < executor.settleMs) await sleep(parts.clock, executor.settleMs - passed, job.signal);
     const found = await guarded(parts, job, action, (signal) =>
-      executor.lookup?.(input, action.key, { signal }),
+      executor.lookup?.(input, action.key, { signal, since }),
     );
     failPoint("action.lookedUp");
     if (found) {

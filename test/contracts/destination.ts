@@ -8,7 +8,7 @@ import { actionKinds } from "../../src/domain/action-kinds.ts";
 import type { ActionRef } from "../../src/domain/action.ts";
 import { ServiceError } from "../../src/domain/errors.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
-import type { ActionExecutor, Call, Destination } from "../../src/domain/ports.ts";
+import type { ActionExecutor, Destination, LookUp } from "../../src/domain/ports.ts";
 import type { ScriptServer } from "../support/http-script.ts";
 import { json, refusingUrl, startScript } from "../support/http-script.ts";
 import { manualClock } from "../support/clock.ts";
@@ -27,7 +27,7 @@ export interface DestinationCase {
   readonly readsFirst?: Readonly<Partial<Record<ActionKind, unknown>>>;
 }
 
-export const anyCall = (): Call => ({ signal: new AbortController().signal });
+export const anyCall = (since = 0): LookUp => ({ signal: new AbortController().signal, since });
 
 export const executorOf = (destination: Destination, kind: ActionKind): ActionExecutor => {
   const executor = destination.actions[kind];
@@ -81,7 +81,7 @@ export function destinationFaultContract(name: string, spec: DestinationCase): v
           onWrite(() => {});
           const controller = new AbortController();
           const reached = server.next((request) => isWrite(request.method));
-          const fault = faultOf(execute({ signal: controller.signal }));
+          const fault = faultOf(execute({ ...anyCall(), signal: controller.signal }));
           const request = await reached;
           controller.abort(new DOMException("no answer within 60000 ms", "TimeoutError"));
           expect(await fault).toMatchObject({ kind: "timeout", effect: "unknown", service: name });
@@ -96,7 +96,7 @@ export function destinationFaultContract(name: string, spec: DestinationCase): v
             });
           });
           const controller = new AbortController();
-          const fault = faultOf(execute({ signal: controller.signal }));
+          const fault = faultOf(execute({ ...anyCall(), signal: controller.signal }));
           await begun;
           controller.abort(new DOMException("no answer within 60000 ms", "TimeoutError"));
           expect(await fault).toMatchObject({ kind: "timeout", effect: "unknown" });
@@ -104,7 +104,9 @@ export function destinationFaultContract(name: string, spec: DestinationCase): v
 
         it("sends nothing when the signal has aborted before", async () => {
           const before = server.seen.length;
-          const fault = await faultOf(execute({ signal: AbortSignal.abort(new Error("given up")) }));
+          const fault = await faultOf(
+            execute({ ...anyCall(), signal: AbortSignal.abort(new Error("given up")) }),
+          );
           expect(fault).toMatchObject({ kind: "timeout", effect: "none" });
           expect(server.seen).toHaveLength(before);
         });

@@ -86,8 +86,12 @@ describe("slack", () => {
       else json(200, { ok: true, messages: [theirs], ...more })(request, response);
     });
     const message = connect(server.url);
-    const find = (key: string) => message.lookup?.(inputOf("slack.message"), key, anyCall());
+    const weekAgo = 1_700_000_000_000;
+    const find = (key: string) => message.lookup?.(inputOf("slack.message"), key, anyCall(weekAgo));
     expect(await find("k")).toEqual({ id: "1.2", channel: "C0123456" });
+    // From an hour before the request left, however long ago that is.
+    const asked = server.seen.filter(({ url }) => url.startsWith("/conversations.history"));
+    expect(new URL(asked[0]?.url ?? "", server.url).searchParams.get("oldest")).toBe("1699996400.000000");
     expect(await find("nobody's")).toBeNull();
     expect(server.seen.filter(({ url }) => url.startsWith("/conversations.list"))).toHaveLength(1);
     await server.close();
