@@ -36,10 +36,10 @@ export async function startScript(first: Script): Promise<ScriptServer> {
   let script = first;
   const seen: SeenRequest[] = [];
   const waiting = new Set<(request: SeenRequest) => void>();
-  const sockets = new Set<Socket>();
+  const sockets = new Map<Socket, Promise<void>>();
   const server = createServer((incoming, response) => {
     const chunks: Buffer[] = [];
-    const closed = new Promise<void>((resolve) => incoming.socket.once("close", () => resolve()));
+    const closed = sockets.get(incoming.socket) ?? Promise.resolve();
     incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
     incoming.on("end", () => {
       const request: SeenRequest = {
@@ -55,8 +55,13 @@ export async function startScript(first: Script): Promise<ScriptServer> {
     });
   });
   server.on("connection", (socket: Socket) => {
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
+    const closed = new Promise<void>((resolve) => {
+      socket.on("close", () => {
+        sockets.delete(socket);
+        resolve();
+      });
+    });
+    sockets.set(socket, closed);
     socket.on("error", () => socket.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -78,7 +83,7 @@ export async function startScript(first: Script): Promise<ScriptServer> {
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        sockets.forEach((socket) => socket.destroy());
+        for (const socket of sockets.keys()) socket.destroy();
       }),
   };
 }
