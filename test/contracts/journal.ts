@@ -3,7 +3,6 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Action, ActionStatus } from "../../src/domain/action.ts";
 import { actionKey } from "../../src/domain/action.ts";
 import { LeaseLost } from "../../src/domain/errors.ts";
-import { hashJson } from "../../src/domain/json.ts";
 import type {
   AcceptRequest,
   Changes,
@@ -18,6 +17,7 @@ import type { StepRecord } from "../../src/domain/step.ts";
 import { createIds } from "../../src/resilience/ids.ts";
 import { manualClock } from "../support/clock.ts";
 import type { ManualClock } from "../support/clock.ts";
+import { createRequests } from "../support/requests.ts";
 import { operatorsContract } from "./operators.ts";
 
 export interface OpenJournal {
@@ -48,16 +48,7 @@ export function journalContract(
       await clean();
     });
 
-    const run = (over: Partial<NewRun> = {}): NewRun => ({
-      id: ids("run"),
-      route: "all",
-      agent: "pr-review",
-      mode: "auto",
-      concurrency: null,
-      configHash: "c",
-      promptHash: null,
-      ...over,
-    });
+    const run = (over?: Partial<NewRun>): NewRun => createRequests(ids).run(over);
     const request = (
       key: string,
       runs: NewRun[] = [run()],
@@ -115,27 +106,11 @@ export function journalContract(
       endedAt: clock.now(),
       usage: null,
     });
-    const action = (claim: Claim, name: string, over: Partial<Action> = {}): Action => ({
-      id: ids("act"),
-      run: claim.run.id,
-      agent: "pr-review",
-      name,
-      kind: "slack.message",
-      subject: "s",
-      key: actionKey("pr-review", name, "s"),
-      status: "planned",
-      input: { text: "hello" },
-      hash: hashJson({ kind: "slack.message", input: { text: "hello" } }),
-      needs: [],
-      ref: null,
-      dryRun: false,
-      reason: null,
-      attempts: 0,
-      intentAt: null,
-      createdAt: clock.now(),
-      updatedAt: clock.now(),
-      ...over,
-    });
+    const action = (claim: Claim, name: string, over: Partial<Action> = {}): Action =>
+      createRequests(ids).action(
+        { run: claim.run.id, name, subject: "s" },
+        { createdAt: clock.now(), updatedAt: clock.now(), ...over },
+      );
     const planned = async (key_: string, make: (claim: Claim) => Action[]) => {
       const accepted = await accept(key_);
       const claim = await claimed(accepted.runs[0] ?? "");

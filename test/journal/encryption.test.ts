@@ -2,7 +2,6 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { actionKey } from "../../src/domain/action.ts";
 import { hashJson } from "../../src/domain/json.ts";
 import { rekey } from "../../src/journal/rekey.ts";
 import { openSqliteJournal } from "../../src/journal/sqlite.ts";
@@ -11,6 +10,7 @@ import type { Vault } from "../../src/journal/vault.ts";
 import { systemClock } from "../../src/resilience/clock.ts";
 import { createIds } from "../../src/resilience/ids.ts";
 import { journalContract } from "../contracts/journal.ts";
+import { createRequests } from "../support/requests.ts";
 
 const folders: string[] = [];
 const folder = () => {
@@ -98,26 +98,10 @@ async function fill(at: string, vault: Vault, inBatch = false) {
   await store.journal.recordPlan(key, {
     step: step("plan", "null"),
     actions: [
-      {
-        id: action,
-        run,
-        agent: "pr-review",
-        name: "post",
-        kind: "slack.message",
-        subject: event,
-        key: actionKey("pr-review", "post", event),
-        status: "awaiting_review",
-        input,
-        hash: hashJson({ kind: "slack.message", input }),
-        needs: [],
-        ref: null,
-        dryRun: false,
-        reason: null,
-        attempts: 0,
-        intentAt: null,
-        createdAt: 1,
-        updatedAt: 1,
-      },
+      createRequests(ids).action(
+        { run, name: "post", subject: event },
+        { id: action, input, status: "awaiting_review" },
+      ),
     ],
   });
   return { store, event, run, action };

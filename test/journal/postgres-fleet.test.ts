@@ -2,8 +2,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Action } from "../../src/domain/action.ts";
-import { actionKey } from "../../src/domain/action.ts";
-import { hashJson } from "../../src/domain/json.ts";
 import type { AcceptedItem, Claim } from "../../src/domain/ports.ts";
 import type { JournalParts } from "../../src/journal/journal.ts";
 import { migrations } from "../../src/journal/migrations/index.ts";
@@ -21,7 +19,7 @@ async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await holds())) await pause(10);
 }
 const ids = createIds(clock);
-const { run, item, request } = createRequests(ids);
+const { run, item, request, action: actionOf } = createRequests(ids);
 
 /** Eight at a time on a busy machine are slow, which is not what is tested here. */
 const limits = { connect: 60_000, lock: 60_000, statement: 60_000, answer: 60_000 };
@@ -62,27 +60,7 @@ describe.skipIf(!postgresPresent)(`eight processes on one PostgreSQL${postgresNo
   const keyOf = (claim: Claim) => ({ run: claim.run.id, fence: claim.fence });
   const planned = async (name: string, subject: string, status: Action["status"] = "planned") => {
     const claim = await claimed((await accepted(name)).runs[0] ?? "");
-    const input = { text: "hello" };
-    const action: Action = {
-      id: ids("act"),
-      run: claim.run.id,
-      agent: "pr-review",
-      name: "post",
-      kind: "slack.message",
-      subject,
-      key: actionKey("pr-review", "post", subject),
-      status,
-      input,
-      hash: hashJson({ kind: "slack.message", input }),
-      needs: [],
-      ref: null,
-      dryRun: false,
-      reason: null,
-      attempts: 0,
-      intentAt: null,
-      createdAt: 1,
-      updatedAt: 1,
-    };
+    const action = actionOf({ run: claim.run.id, name: "post", subject }, { status });
     const step = {
       run: claim.run.id,
       name: "plan",

@@ -2,19 +2,11 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, expect, it } from "vitest";
 import * as senders from "../../src/sandbox/senders.ts";
-import { sharedFile, sharedNote, sharedPresent } from "../support/shared.ts";
-
-interface Vector {
-  readonly provider: string;
-  readonly secret: string;
-  readonly body: string;
-  readonly now: number;
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-}
+import { sharedNote, sharedPresent, signatureVectors } from "../support/shared.ts";
+import type { SignatureVector } from "../support/shared.ts";
 
 /** Each provider's sender over the inputs of its vector. */
-const signers: Readonly<Record<string, (vector: Vector) => senders.Signed>> = {
+const signers: Readonly<Record<string, (vector: SignatureVector) => senders.Signed>> = {
   github: ({ secret, body }) => senders.signGithub({ secret, event: "ping", payload: body }),
   slack: ({ secret, body, now }) => senders.signSlack({ secret, payload: body, timestamp: now }),
   "standard-webhooks": ({ secret, body, now, headers }) =>
@@ -47,7 +39,7 @@ const signers: Readonly<Record<string, (vector: Vector) => senders.Signed>> = {
 };
 
 describe.skipIf(!sharedPresent)(`a sender${sharedNote}`, () => {
-  const vectors = sharedPresent ? (JSON.parse(sharedFile("specs/vectors/signatures.json")) as Vector[]) : [];
+  const vectors = sharedPresent ? signatureVectors() : [];
   const known = vectors.filter(({ provider }) => provider in signers);
 
   it.each(known.map((vector) => [vector.provider, vector] as const))(

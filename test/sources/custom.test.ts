@@ -14,7 +14,7 @@ import { sourceContract } from "../contracts/source.ts";
 import { tamperingContract } from "../contracts/tampering.ts";
 import { memoryInbox } from "../support/memory-inbox.ts";
 import { rawRequest } from "../support/raw-request.ts";
-import { sharedFile, sharedNote, sharedPresent } from "../support/shared.ts";
+import { sharedNote, sharedPresent, signatureVectors } from "../support/shared.ts";
 
 type Scheme = Omit<CustomOptions, "name" | "secrets">;
 
@@ -280,16 +280,7 @@ describe("over the receiver's socket", () => {
 
 describe.skipIf(!sharedPresent)(`The generic vector beside the repository${sharedNote}`, () => {
   it("is accepted with its own construction, and with no other", () => {
-    const vectors = JSON.parse(sharedFile("specs/vectors/signatures.json")) as {
-      provider: string;
-      secret: string;
-      body: string;
-      now: number;
-      headers: Record<string, string>;
-    }[];
-    const mine = vectors.filter(({ provider }) => provider === "generic");
-    expect(mine.length).toBeGreaterThan(0);
-    for (const { secret, headers, body: text, now: at } of mine) {
+    for (const { secret, headers, body: text, now: at } of signatureVectors("generic")) {
       const given = (construction?: string) =>
         custom({ name: "c", secrets: ["", secret], signature: { construction } });
       const sent = rawRequest(headers, text, at * 1_000);

@@ -11,7 +11,7 @@ import { github } from "../../src/sources/github.ts";
 import { sourceContract } from "../contracts/source.ts";
 import { tamperingContract } from "../contracts/tampering.ts";
 import { rawRequest } from "../support/raw-request.ts";
-import { sharedFile, sharedFiles, sharedNote, sharedPresent } from "../support/shared.ts";
+import { sharedFile, sharedFiles, sharedNote, sharedPresent, signatureVectors } from "../support/shared.ts";
 
 const now = 1_700_000_000_000;
 const secrets = { first: "secret-current", second: "secret-previous", stranger: "secret-of-someone-else" };
@@ -265,15 +265,7 @@ describe("GitHub's own samples", () => {
 
 describe.skipIf(!sharedPresent)(`GitHub's samples beside the repository${sharedNote}`, () => {
   it("are verified by the published vector", () => {
-    const vectors = JSON.parse(sharedFile("specs/vectors/signatures.json")) as {
-      provider: string;
-      secret: string;
-      body: string;
-      headers: Record<string, string>;
-    }[];
-    const mine = vectors.filter(({ provider }) => provider === "github");
-    expect(mine.length).toBeGreaterThan(0);
-    for (const { secret, headers, body: text } of mine) {
+    for (const { secret, headers, body: text } of signatureVectors("github")) {
       expect(
         github({ name: "g", secrets: ["", secret] }, deps).verify(rawRequest(headers, text, now)),
       ).toEqual({

@@ -6,7 +6,7 @@ import { hubspot } from "../../src/sources/hubspot.ts";
 import { sourceContract } from "../contracts/source.ts";
 import { tamperingContract } from "../contracts/tampering.ts";
 import { rawRequest } from "../support/raw-request.ts";
-import { sharedFile, sharedNote, sharedPresent } from "../support/shared.ts";
+import { sharedFile, sharedNote, sharedPresent, signatureVectors } from "../support/shared.ts";
 
 const now = 1_700_000_000_000;
 const secrets = { first: "secret-current", second: "secret-previous", stranger: "secret-of-someone-else" };
@@ -297,17 +297,7 @@ describe("a request of HubSpot", () => {
 
 describe.skipIf(!sharedPresent)(`HubSpot's samples beside the repository${sharedNote}`, () => {
   it("are verified by the published vector", () => {
-    const vectors = JSON.parse(sharedFile("specs/vectors/signatures.json")) as {
-      provider: string;
-      secret: string;
-      url: string;
-      body: string;
-      now: number;
-      headers: Record<string, string>;
-    }[];
-    const mine = vectors.filter(({ provider }) => provider === "hubspot-v3");
-    expect(mine.length).toBeGreaterThan(0);
-    for (const { secret, url, headers, body: text, now: seconds } of mine) {
+    for (const { secret, url, headers, body: text, now: seconds } of signatureVectors("hubspot-v3")) {
       const given = hubspot({ name: "h", secrets: ["", secret], url, publicUrl: "" });
       expect(given.verify(rawRequest(headers, text, seconds * 1_000))).toEqual({ secretIndex: 1 });
     }

@@ -6,7 +6,7 @@ import { linear } from "../../src/sources/linear.ts";
 import { sourceContract } from "../contracts/source.ts";
 import { tamperingContract } from "../contracts/tampering.ts";
 import { rawRequest } from "../support/raw-request.ts";
-import { sharedFile, sharedFiles, sharedNote, sharedPresent } from "../support/shared.ts";
+import { sharedFile, sharedFiles, sharedNote, sharedPresent, signatureVectors } from "../support/shared.ts";
 
 const now = 1_700_000_000_000;
 const secrets = { first: "lin_wh_current", second: "lin_wh_previous", stranger: "lin_wh_of_someone_else" };
@@ -140,16 +140,7 @@ describe("Linear's own verifier", () => {
 
 describe.skipIf(!sharedPresent)(`Linear's samples beside the repository${sharedNote}`, () => {
   it("are verified by the published vector", () => {
-    const vectors = JSON.parse(sharedFile("specs/vectors/signatures.json")) as {
-      provider: string;
-      secret: string;
-      body: string;
-      now: number;
-      headers: Record<string, string>;
-    }[];
-    const mine = vectors.filter(({ provider }) => provider === "linear");
-    expect(mine.length).toBeGreaterThan(0);
-    for (const { secret, headers, body: text, now: seconds } of mine) {
+    for (const { secret, headers, body: text, now: seconds } of signatureVectors("linear")) {
       const given = linear({ name: "l", secrets: ["", secret] });
       const sent = rawRequest(headers, text, seconds * 1_000);
       expect(given.verify(sent)).toEqual({ secretIndex: 1 });

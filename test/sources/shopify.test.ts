@@ -9,7 +9,7 @@ import { shopify } from "../../src/sources/shopify.ts";
 import { sourceContract } from "../contracts/source.ts";
 import { tamperingContract } from "../contracts/tampering.ts";
 import { rawRequest } from "../support/raw-request.ts";
-import { sharedFile, sharedFiles, sharedNote, sharedPresent } from "../support/shared.ts";
+import { sharedFile, sharedFiles, sharedNote, sharedPresent, signatureVectors } from "../support/shared.ts";
 
 const now = 1_700_000_000_000;
 const secrets = { first: "secret-current", second: "secret-previous", stranger: "secret-of-someone-else" };
@@ -271,15 +271,7 @@ describe("Shopify's own library", () => {
 
 describe.skipIf(!sharedPresent)(`Shopify's samples${sharedNote}`, () => {
   it("are verified by the published vector", () => {
-    const vectors = JSON.parse(sharedFile("specs/vectors/signatures.json")) as {
-      provider: string;
-      secret: string;
-      body: string;
-      headers: Record<string, string>;
-    }[];
-    const mine = vectors.filter(({ provider }) => provider === "shopify");
-    expect(mine.length).toBeGreaterThan(0);
-    for (const { secret, headers, body: text } of mine) {
+    for (const { secret, headers, body: text } of signatureVectors("shopify")) {
       const one = shopify({ name: "s", secrets: ["", secret] });
       expect(one.verify(rawRequest(headers, text, now))).toEqual({ secretIndex: 1 });
       expect(one.identify(rawRequest(headers, text, now))[0]).toMatchObject({

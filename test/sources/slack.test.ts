@@ -13,7 +13,7 @@ import { tamperingContract } from "../contracts/tampering.ts";
 import { manualClock } from "../support/clock.ts";
 import { memoryInbox } from "../support/memory-inbox.ts";
 import { rawRequest } from "../support/raw-request.ts";
-import { sharedFile, sharedNote, sharedPresent } from "../support/shared.ts";
+import { sharedFile, sharedNote, sharedPresent, signatureVectors } from "../support/shared.ts";
 
 const now = 1_700_000_000_000;
 const seconds = now / 1000;
@@ -335,16 +335,7 @@ describe("Slack's own verifier", () => {
 
 describe.skipIf(!sharedPresent)(`Slack's samples${sharedNote}`, () => {
   it("are verified by the published vector, which is a slash command", () => {
-    const vectors = JSON.parse(sharedFile("specs/vectors/signatures.json")) as {
-      provider: string;
-      secret: string;
-      now: number;
-      body: string;
-      headers: Record<string, string>;
-    }[];
-    const mine = vectors.filter(({ provider }) => provider === "slack");
-    expect(mine.length).toBeGreaterThan(0);
-    for (const { secret, now: at, headers, body } of mine) {
+    for (const { secret, now: at, headers, body } of signatureVectors("slack")) {
       const form = { ...headers, "content-type": "application/x-www-form-urlencoded" };
       const one = slack({ name: "s", secrets: [secret] });
       const sent = rawRequest(form, body, at * 1000);

@@ -8,7 +8,7 @@ import { standardWebhooks } from "../../src/sources/standard-webhooks.ts";
 import { sourceContract } from "../contracts/source.ts";
 import { tamperingContract } from "../contracts/tampering.ts";
 import { rawRequest } from "../support/raw-request.ts";
-import { sharedFile, sharedNote, sharedPresent } from "../support/shared.ts";
+import { sharedFile, sharedNote, sharedPresent, signatureVectors } from "../support/shared.ts";
 
 const now = 1_700_000_000_000;
 const seconds = now / 1000;
@@ -275,16 +275,7 @@ describe("the standard's own library", () => {
 
 describe.skipIf(!sharedPresent)(`samples of Standard Webhooks${sharedNote}`, () => {
   it("are verified by the published vector", () => {
-    const vectors = JSON.parse(sharedFile("specs/vectors/signatures.json")) as {
-      provider: string;
-      secret: string;
-      now: number;
-      body: string;
-      headers: Record<string, string>;
-    }[];
-    const mine = vectors.filter(({ provider }) => provider === "standard-webhooks");
-    expect(mine.length).toBeGreaterThan(0);
-    for (const { secret, now: received, headers, body: text } of mine) {
+    for (const { secret, now: received, headers, body: text } of signatureVectors("standard-webhooks")) {
       const source = standardWebhooks({ name: "s", secrets: [secret] });
       const sent = rawRequest(headers, text, received * 1000);
       expect(source.verify(sent)).toEqual({ secretIndex: 0 });

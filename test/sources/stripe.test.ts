@@ -8,7 +8,7 @@ import { stripe } from "../../src/sources/stripe.ts";
 import { sourceContract } from "../contracts/source.ts";
 import { tamperingContract } from "../contracts/tampering.ts";
 import { rawRequest } from "../support/raw-request.ts";
-import { sharedFile, sharedFiles, sharedNote, sharedPresent } from "../support/shared.ts";
+import { sharedFile, sharedFiles, sharedNote, sharedPresent, signatureVectors } from "../support/shared.ts";
 
 const now = 1_700_000_000_000;
 const seconds = now / 1000;
@@ -226,16 +226,7 @@ describe("a Stripe event", () => {
 
 describe.skipIf(!sharedPresent)(`Stripe's samples${sharedNote}`, () => {
   it("are verified by the published vector", () => {
-    const vectors = JSON.parse(sharedFile("specs/vectors/signatures.json")) as {
-      provider: string;
-      secret: string;
-      now: number;
-      body: string;
-      headers: Record<string, string>;
-    }[];
-    const mine = vectors.filter(({ provider }) => provider === "stripe");
-    expect(mine.length).toBeGreaterThan(0);
-    for (const { secret, now: at, headers, body: text } of mine) {
+    for (const { secret, now: at, headers, body: text } of signatureVectors("stripe")) {
       expect(
         stripe({ name: "s", secrets: [secret] }, deps).verify(rawRequest(headers, text, at * 1000)),
       ).toEqual({

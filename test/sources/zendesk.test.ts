@@ -6,7 +6,7 @@ import { zendesk } from "../../src/sources/zendesk.ts";
 import { sourceContract } from "../contracts/source.ts";
 import { tamperingContract } from "../contracts/tampering.ts";
 import { rawRequest } from "../support/raw-request.ts";
-import { sharedFile, sharedFiles, sharedNote, sharedPresent } from "../support/shared.ts";
+import { sharedFile, sharedFiles, sharedNote, sharedPresent, signatureVectors } from "../support/shared.ts";
 
 const now = 1_700_000_000_000;
 const secrets = {
@@ -145,16 +145,7 @@ describe("a Zendesk event", () => {
 
 describe.skipIf(!sharedPresent)(`Zendesk's samples beside the repository${sharedNote}`, () => {
   it("are verified by the published vector", () => {
-    const vectors = JSON.parse(sharedFile("specs/vectors/signatures.json")) as {
-      provider: string;
-      secret: string;
-      body: string;
-      now: number;
-      headers: Record<string, string>;
-    }[];
-    const mine = vectors.filter(({ provider }) => provider === "zendesk");
-    expect(mine.length).toBeGreaterThan(0);
-    for (const { secret, headers, body: text, now: seconds } of mine) {
+    for (const { secret, headers, body: text, now: seconds } of signatureVectors("zendesk")) {
       const given = zendesk({ name: "z", secrets: ["", secret] });
       expect(given.verify(rawRequest(headers, text, seconds * 1_000))).toEqual({ secretIndex: 1 });
     }

@@ -70,6 +70,17 @@ function contender(clock: ManualClock, state: State, owner: string) {
   };
 }
 
+/** Two processes; the first has the duties. */
+async function firstLeads() {
+  const clock = manualClock();
+  const state = memoryState();
+  const first = contender(clock, state, "first");
+  await clock.advance(1);
+  const second = contender(clock, state, "second");
+  await clock.advance(5_000);
+  return { clock, first, second };
+}
+
 const workers = (all: { works(): boolean }[]) => all.filter((one) => one.works()).length;
 
 describe("the duties of a fleet", () => {
@@ -99,12 +110,7 @@ describe("the duties of a fleet", () => {
   });
 
   it("are handed over within two seconds when their holder stops", async () => {
-    const clock = manualClock();
-    const state = memoryState();
-    const first = contender(clock, state, "first");
-    await clock.advance(1);
-    const second = contender(clock, state, "second");
-    await clock.advance(5_000);
+    const { clock, first, second } = await firstLeads();
     await first.stop();
     expect(first.works()).toBe(false);
     await clock.advance(2_000);
@@ -112,12 +118,7 @@ describe("the duties of a fleet", () => {
   });
 
   it("are ended by a holder that can't reach the journal, before another begins", async () => {
-    const clock = manualClock();
-    const state = memoryState();
-    const first = contender(clock, state, "first");
-    await clock.advance(1);
-    const second = contender(clock, state, "second");
-    await clock.advance(5_000);
+    const { clock, first, second } = await firstLeads();
     first.line.mode = "away";
     let between = 0;
     while (!second.works()) {

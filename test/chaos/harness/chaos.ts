@@ -30,7 +30,7 @@ export interface ChaosOptions extends LivesOptions {
   readonly noise: number;
   readonly lanes: number;
   readonly replays: number;
-  /** How long may pass from the last life's start until everything is at rest, in milliseconds. */
+  /** For how long nothing may go forward at the end, before what is open is held to be lost. */
   readonly restMs: number;
   /** How often a fail point that was not come by in its life is tried again; from 1 on, all have to be killed at. */
   readonly patience: number;
@@ -135,7 +135,7 @@ async function play(
   await sending.done;
   for (const item of finalItems(parts)) await until(() => sending.attempt(item));
   await until(() => person.replayLatest());
-  await atRest(service, person, options.restMs);
+  await atRest({ service, sandbox, person, patienceMs: options.restMs });
   await person.stop();
   const records = {
     ledger: ledger.lines,
@@ -185,15 +185,25 @@ async function connectMailboxes(service: ServiceUnderTest, { google, graph }: Sa
   await service.ended();
 }
 
-/** Until no run is open and nobody can decide anything more, or the time is over: then the audit says what is left. */
-async function atRest(
-  service: ServiceUnderTest,
-  person: { nothingHeld(): Promise<boolean> },
-  withinMs: number,
-): Promise<void> {
-  const until = Date.now() + withinMs;
+interface Resting {
+  readonly service: ServiceUnderTest;
+  readonly sandbox: Sandbox;
+  readonly person: { nothingHeld(): Promise<boolean> };
+  readonly patienceMs: number;
+}
+
+/**
+ * Until no run is open and nobody can decide anything more, or nothing has gone forward for as long as patience lasts:
+ * then the audit says what is left. Work that waits for its turn at a vendor takes its time.
+ */
+async function atRest({ service, sandbox, person, patienceMs }: Resting): Promise<void> {
+  let until = Date.now() + patienceMs;
+  let seen = "";
   while (Date.now() < until) {
     const overview = await service.admin<{ runs: Record<string, number> }>("/api/overview");
+    const now = `${sandbox.effects().length} ${JSON.stringify(overview?.runs)}`;
+    if (now !== seen) until = Date.now() + patienceMs;
+    seen = now;
     const open = overview && ["queued", "running", "waiting"].some((status) => overview.runs[status] !== 0);
     if (open === false && (await person.nothingHeld())) return;
     await wait(500);

@@ -71,7 +71,8 @@ models:
   fallback: { provider: openai, model: gpt-4o, timeout: 10s }
 destinations:
   hubspot: { token: "\${TOKEN}", baseUrl: "\${HUBSPOT_API_URL}" }
-  zendesk: { subdomain: acme, email: agent@example.com, token: "\${TOKEN}", baseUrl: "\${ZENDESK_API_URL}" }
+  zendesk: { subdomain: acme, email: agent@example.com, token: "\${TOKEN}", baseUrl: "\${ZENDESK_API_URL}",
+             rateLimit: 700/1m }
   linear: { apiKey: "\${TOKEN}", baseUrl: "\${LINEAR_API_URL}" }
   github: { token: "\${TOKEN}", baseUrl: "\${GITHUB_API_URL}" }
   stripe: { apiKey: "\${TOKEN}", baseUrl: "\${STRIPE_API_URL}" }

@@ -4,6 +4,14 @@ import type { ChaosReport } from "./chaos.ts";
 
 const mostListed = 50;
 
+function listed(what: string, faults: readonly string[]): string[] {
+  const more = faults.length - mostListed;
+  return [
+    ...faults.slice(0, mostListed).map((text) => `${what}: ${text}`),
+    ...(more > 0 ? [`… and ${more} more`] : []),
+  ];
+}
+
 export function reportOf(
   { audit, lives, unseen, spared, weather, refusals, person }: ChaosReport,
   { seed, seconds }: { seed: string; seconds: number },
@@ -13,17 +21,13 @@ export function reportOf(
     Object.entries(counts)
       .map(([name, count]) => `${name}: ${count}`)
       .join(", ");
-  const faults = [
-    ...audit.lost.map((text) => `lost: ${text}`),
-    ...audit.duplicated.map((text) => `twice: ${text}`),
-  ];
   const lines = [
     `in ${seconds} s: ${lives.kills} kills at ${lives.killedAt.size} of ${failPoints.length} fail points and at random moments, ${lives.drains} drains, ${lives.fullDisks} full disks, ${lives.failedCommits} failed commits`,
     `vendors: ${counted(weather)}`,
     `senders were refused: ${counted(refusals)}`,
     `a person approved ${person.approved}, rejected ${person.rejected}, replayed ${person.replayed}`,
-    ...faults.slice(0, mostListed),
-    ...(faults.length > mostListed ? [`… and ${faults.length - mostListed} more`] : []),
+    ...listed("twice", audit.duplicated),
+    ...listed("lost", audit.lost),
     ...unseen.map((point) => `never come by: ${point}`),
     ...spared.map((point) => `never killed at: ${point}`),
     ...lives.unexpected.map((text) => `the service ended by itself: ${text}`),

@@ -12,7 +12,7 @@ export const shortRun: Size = {
   noise: 0.01,
   lanes: 24,
   replays: 20,
-  restMs: 90_000,
+  restMs: 60_000,
   patience: 0,
 };
 
@@ -25,6 +25,6 @@ export const longRun: Size = {
   noise: 0.002,
   lanes: 48,
   replays: 300,
-  restMs: 300_000,
+  restMs: 240_000,
   patience: 5,
 };
