@@ -17,7 +17,7 @@ import type { RoutingTable } from "./inbox/accept.ts";
 import { shippedAddressLists } from "./domain/network.ts";
 import { createAddressBook } from "./http/doors.ts";
 import type { AddressBook, Door } from "./http/doors.ts";
-import { compileExpression } from "./inbox/expressions.ts";
+import { compileCondition, compileExpression } from "./inbox/expressions.ts";
 import { compileRoute } from "./inbox/routing.ts";
 import { createAnthropicModel } from "./llm/anthropic.ts";
 import { createDecider } from "./llm/decide.ts";
@@ -71,6 +71,7 @@ export async function loadSettings(
     agents,
     models: Object.keys(loaded.config.models),
     parseYaml,
+    compileCondition,
   });
   return faults.length > 0 ? { ok: false, faults } : { ok: true, loaded, prompts };
 }

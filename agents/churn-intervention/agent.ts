@@ -76,6 +76,7 @@ async function flow(kit: AgentKit<Policy>): Promise<Outcome> {
     schemaVersion: 1,
     schema: Decision,
     variables: variablesOf(facts, kit.policy, kit.now),
+    facts,
     rules: () => decideByRules(facts, kit.policy),
     ...(reason === null ? {} : { rulesOnly: reason }),
   });

@@ -1,6 +1,6 @@
 /** Free text of customers, before a model, a note or the journal sees it: no cards, accounts, keys or hidden characters. */
-const invisible =
-  /[\u{E0000}-\u{E007F}\u{E0100}-\u{E01EF}\u200B-\u200F\u202A-\u202E\u2060-\u2069\uFE00-\uFE0F\uFEFF\u00AD]/gu;
+import { visible } from "../../src/agent-kit.ts";
+
 const credentials =
   /\b(?:(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{8,}|whsec_[A-Za-z0-9+/=_-]{8,}|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{16,}|AKIA[0-9A-Z]{16})/g;
 const password = /\b(pass(?:word|code|phrase)|pin|cvv|cvc)(\s*(?:is|[:=])\s*)(\S{3,})/gi;
@@ -9,8 +9,7 @@ const longNumber = /\b\d(?:[ -]?\d){8,18}\b/g;
 const address = /[\w.%+-]+@[\w.-]+\.[a-z]{2,}/gi;
 
 export const redact = (text: string): string =>
-  text
-    .replace(invisible, "")
+  visible(text)
     .replace(credentials, "[redacted key]")
     .replace(password, "$1$2[redacted]")
     .replace(iban, "[redacted account]")

@@ -35,6 +35,7 @@ async function flow(kit: AgentKit<Policy>): Promise<Outcome> {
       text: message.text.slice(0, kit.policy.maxTextChars),
       attachments: message.attachments.map(({ name, type }) => `${name} (${type})`).join("; ") || "none",
     },
+    facts,
     rules: () => decideByRules(facts, kit.policy),
     ...(automatic ? { rulesOnly: `it is an automatic mail (${automation.kind})` } : {}),
   });

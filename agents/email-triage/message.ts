@@ -2,10 +2,9 @@
 import EmailReplyParser from "email-reply-parser";
 import PostalMime from "postal-mime";
 import type { Email } from "postal-mime";
-import { EventFault, sha256, z } from "../../src/agent-kit.ts";
+import { EventFault, sha256, visible, z } from "../../src/agent-kit.ts";
 import type { Header } from "./headers.ts";
 import { htmlToText } from "./html.ts";
-import { stripInvisible } from "./invisible.ts";
 import { redactPersonal } from "./redaction.ts";
 
 const Mailbox = z.object({ name: z.string().default(""), address: z.string().default("") });
@@ -80,7 +79,7 @@ const sizeOf = (content: ArrayBuffer | Uint8Array | string): number =>
 
 const attachmentsOf = (email: Email | null): Message["attachments"] =>
   (email?.attachments ?? []).slice(0, 20).map((attachment) => ({
-    name: stripInvisible(attachment.filename ?? "unnamed").slice(0, 120),
+    name: visible(attachment.filename ?? "unnamed").slice(0, 120),
     type: attachment.mimeType.slice(0, 80),
     bytes: sizeOf(attachment.content),
   }));
@@ -108,15 +107,15 @@ export async function parseMessage(payload: unknown): Promise<Parsed> {
       key: sha256(messageId).slice(0, 24),
       threadKey: sha256(root).slice(0, 24),
       from: {
-        name: stripInvisible(from.name).trim().slice(0, 200),
+        name: visible(from.name).trim().slice(0, 200),
         address: from.address.trim().toLowerCase(),
       },
       subject: redactPersonal(
-        stripInvisible(input.subject ?? email?.subject ?? "")
+        visible(input.subject ?? email?.subject ?? "")
           .replace(/\s+/g, " ")
           .trim(),
       ).slice(0, 300),
-      text: redactPersonal(newText(stripInvisible(bodyOf(email, input.snippet ?? "")))).slice(0, maxText),
+      text: redactPersonal(newText(visible(bodyOf(email, input.snippet ?? "")))).slice(0, maxText),
       labels: input.labelIds ?? [],
       attachments: attachmentsOf(email),
     },

@@ -2,11 +2,10 @@
  * From a decision to actions as data. Pure. The only address is the one in the From header; the only ticket is the
  * one that carries the thread's tag; a mail is ignored only when it is surely noise from somebody unknown.
  */
-import { action, resultOf, z } from "../../src/agent-kit.ts";
+import { action, resultOf, visible, z } from "../../src/agent-kit.ts";
 import type { PlannedAction } from "../../src/agent-kit.ts";
 import { threadTag } from "./context.ts";
 import type { Facts } from "./context.ts";
-import { stripInvisible } from "./invisible.ts";
 import { redactPersonal } from "./redaction.ts";
 import type { Decision } from "./decision.ts";
 import type { Policy } from "./policy.ts";
@@ -28,7 +27,7 @@ const usable = z.email().max(320);
 const bounded = (value: number, low: number, high: number): number => Math.min(high, Math.max(low, value));
 /** What a model wrote, as one plain line: no links, no markup, no personal numbers. */
 function line(text: string | null, max: number): string {
-  const plain = redactPersonal(stripInvisible(text ?? ""))
+  const plain = redactPersonal(visible(text ?? ""))
     .replace(/\b[a-z][a-z0-9+.-]*:\/\/\S*/gi, "[link]")
     .replace(/[<>`]/g, "")
     .replace(/\s+/g, " ")

@@ -1,5 +1,5 @@
 /** Reviews a pull request: one COMMENT review with a few inline remarks, and the Linear issue kept in step. */
-import { defineAgent, EventFault, z } from "../../src/agent-kit.ts";
+import { defineAgent, EventFault, withoutHiddenMarkup, z } from "../../src/agent-kit.ts";
 import type { AgentKit, Outcome } from "../../src/agent-kit.ts";
 import { gather } from "./context.ts";
 import type { Facts } from "./context.ts";
@@ -8,7 +8,7 @@ import { cover, coverageLine } from "./files.ts";
 import { countOf, plan } from "./plan.ts";
 import { Policy } from "./policy.ts";
 import { decideByRules, secretFindings } from "./rules.ts";
-import { cut, stripInvisible } from "./safe-text.ts";
+import { cut } from "./safe-text.ts";
 
 /** Only what is used: GitHub's own samples do not fit GitHub's own schema. */
 const Payload = z.object({
@@ -81,14 +81,13 @@ async function flow(kit: AgentKit<Policy>): Promise<Outcome> {
     schema: Decision,
     variables: {
       repository: `${facts.repository.owner}/${facts.repository.repo}`,
-      title: stripInvisible(cut(facts.pull.title, 300)),
-      description: stripInvisible(cut(facts.pull.body, 4_000)),
-      issue: facts.issue
-        ? `${facts.issue.identifier}: ${stripInvisible(cut(facts.issue.title, 300))}`
-        : "none",
+      title: cut(facts.pull.title, 300),
+      description: cut(withoutHiddenMarkup(facts.pull.body.slice(0, 70_000)), 4_000),
+      issue: facts.issue ? `${facts.issue.identifier}: ${cut(facts.issue.title, 300)}` : "none",
       coverage: coverageLine(coverage),
-      diff: stripInvisible(coverage.diff),
+      diff: coverage.diff,
     },
+    facts,
     rules: () => decideByRules(facts, kit.policy),
     ...(coverage.covered.length === 0 ? { rulesOnly: "no changed file needs reading" } : {}),
   });

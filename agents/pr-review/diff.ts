@@ -1,6 +1,6 @@
 /** Hunks of a unified diff, and the one way a finding gets a line: by its quoted text, within one hunk. */
 
-import { stripInvisible } from "./safe-text.ts";
+import { visible } from "../../src/agent-kit.ts";
 
 export interface DiffLine {
   readonly kind: "+" | "-" | " ";
@@ -66,7 +66,7 @@ const numberOn = (line: DiffLine, side: Side): number => (side === "RIGHT" ? lin
  * What decides whether two lines are the same. Not spaces: models re-indent what they quote. Not `<` and invisible
  * characters: a prompt takes them out where they could end its delimiter or hide something.
  */
-const bare = (text: string): string => stripInvisible(text).replace(/</g, "").replace(/\s+/g, " ").trim();
+const bare = (text: string): string => visible(text).replace(/</g, "").replace(/\s+/g, " ").trim();
 const quotedLines = (quote: string): string[] =>
   quote
     .split("\n")

@@ -2,14 +2,10 @@
  * Text that a model or a stranger wrote, made harmless for a comment: it pings nobody, loads nothing, links nowhere,
  * hides nothing and holds no credential.
  */
+import { visible } from "../../src/agent-kit.ts";
 import { redactSecrets } from "./secrets.ts";
 
-/** Tags, bidi controls, zero-width characters and variation selectors: invisible to people, read by models. */
-const invisible =
-  /[\u{E0000}-\u{E007F}\u{E0100}-\u{E01EF}\u200B-\u200F\u202A-\u202E\u2060-\u2069\uFE00-\uFE0F\uFEFF\u00AD]/gu;
 const zeroWidth = "\u200B";
-
-export const stripInvisible = (text: string): string => text.replace(invisible, "");
 
 /** At most `max` characters, cut between code points. */
 export function cut(text: string, max: number): string {
@@ -18,7 +14,7 @@ export function cut(text: string, max: number): string {
 }
 
 export function safeMarkdown(text: string, max: number): string {
-  const plain = cut(redactSecrets(stripInvisible(text)), max)
+  const plain = cut(redactSecrets(visible(text)), max)
     .replace(/<!--[\s\S]*?(?:-->|$)/g, "")
     .replace(/!\[/g, "[")
     .replace(/\b[a-z][a-z0-9+.-]*:\/\//gi, "")

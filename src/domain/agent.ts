@@ -26,7 +26,9 @@ export interface DecisionRequest<D> {
   readonly schema: ZodType<D>;
   /** Filled into the prompt's template. Untrusted text belongs here and nowhere else. */
   readonly variables: JsonObject;
-  /** Decides without a model; pure. */
+  /** What was gathered: the conditions under `rules:` in the prompt file are over it. */
+  readonly facts: JsonObject;
+  /** Decides without a model, where none of those conditions holds; pure. */
   rules(): D;
   /** Set to the reason when no model should be asked (nothing to judge, or the facts leave no choice). */
   readonly rulesOnly?: string;

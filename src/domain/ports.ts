@@ -366,6 +366,7 @@ export interface DeciderRequest {
   readonly name: string;
   readonly schema: ZodType;
   readonly variables: JsonObject;
+  readonly facts: JsonObject;
   readonly rules: () => unknown;
   readonly rulesOnly: string | null;
   readonly signal: AbortSignal;
@@ -374,6 +375,8 @@ export interface DeciderAnswer {
   readonly decision: Json;
   readonly decidedBy: DecidedBy;
   readonly why: string;
+  /** The content hash of the prompt file that was in force; null without one. */
+  readonly prompt: string | null;
   readonly usage: StepUsage | null;
 }
 export interface Decider {

@@ -1,4 +1,7 @@
-/** CEL expressions of routes: `payload` is the parsed body, `event` has id, source, type and receivedAt. */
+/**
+ * CEL expressions. Of routes: `payload` is the parsed body, `event` has id, source, type and receivedAt. Of the rules in
+ * a prompt file: `facts` is what the agent gathered.
+ */
 import { Environment } from "@marcbachmann/cel-js";
 import type { ASTNode } from "@marcbachmann/cel-js";
 import { RE2JS } from "re2js";
@@ -12,6 +15,7 @@ export interface EventFacts {
 }
 
 export type Expression = (payload: unknown, event: EventFacts) => unknown;
+export type Condition = (facts: unknown) => unknown;
 
 export interface ExpressionFault {
   readonly message: string;
@@ -19,21 +23,49 @@ export interface ExpressionFault {
   readonly column: number | null;
 }
 
-const environment = new Environment({
-  homogeneousAggregateLiterals: false,
-  limits: { maxAstNodes: 500, maxDepth: 50, maxListElements: 200, maxMapEntries: 200, maxCallArguments: 20 },
-})
-  .registerVariable("payload", "dyn")
-  .registerVariable("event", "dyn")
-  // RE2: linear time, whatever the pattern and the text. The engine's own matches() backtracks for seconds.
-  .registerFunction("re(dyn, string): bool", (subject: unknown, pattern: string) =>
-    RE2JS.compile(pattern).matcher(String(subject)).find(),
+const createEnvironment = (variables: readonly string[]): Environment =>
+  variables.reduce(
+    (environment, name) => environment.registerVariable(name, "dyn"),
+    new Environment({
+      homogeneousAggregateLiterals: false,
+      limits: {
+        maxAstNodes: 500,
+        maxDepth: 50,
+        maxListElements: 200,
+        maxMapEntries: 200,
+        maxCallArguments: 20,
+      },
+    })
+      // RE2: linear time, whatever the pattern and the text. The engine's own matches() backtracks for seconds.
+      .registerFunction("re(dyn, string): bool", (subject: unknown, pattern: string) =>
+        RE2JS.compile(pattern).matcher(String(subject)).find(),
+      ),
   );
+const ofRoutes = createEnvironment(["payload", "event"]);
+const ofRules = createEnvironment(["facts"]);
 
 /** Checks and compiles; faults are for the author of the configuration. */
 export function compileExpression(
   text: string,
 ): { readonly expression: Expression } | { readonly fault: ExpressionFault } {
+  const compiled = compile(ofRoutes, text);
+  if ("fault" in compiled) return compiled;
+  return { expression: (payload, event) => compiled.evaluate({ payload, event }) };
+}
+
+/** The same for a condition over `facts`. */
+export function compileCondition(
+  text: string,
+): { readonly condition: Condition } | { readonly fault: ExpressionFault } {
+  const compiled = compile(ofRules, text);
+  return "fault" in compiled ? compiled : { condition: (facts) => compiled.evaluate({ facts }) };
+}
+
+function compile(
+  environment: Environment,
+  text: string,
+):
+  { readonly evaluate: (context: Record<string, unknown>) => unknown } | { readonly fault: ExpressionFault } {
   try {
     const parsed = environment.parse(text);
     const backtracking = callOf(parsed.ast, "matches");
@@ -47,7 +79,7 @@ export function compileExpression(
     }
     const checked = parsed.check();
     if (!checked.valid) return { fault: faultFrom(checked.error) };
-    return { expression: (payload, event) => parsed({ payload, event }) as unknown };
+    return { evaluate: (context) => parsed(context) as unknown };
   } catch (error) {
     return { fault: faultFrom(error) };
   }

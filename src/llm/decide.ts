@@ -22,6 +22,7 @@ import { redactText } from "../observability/redact.ts";
 import { explain, nextMove } from "./ladder.ts";
 import type { Attempt, AttemptOutcome, Labels, Repair } from "./ladder.ts";
 import type { Prompt, RenderedPrompt } from "./prompts.ts";
+import { firstThatHolds } from "./prompt-rules.ts";
 import { modelService, untilAborted } from "./provider-call.ts";
 
 export interface DeciderParts {
@@ -46,14 +47,16 @@ export interface DeciderParts {
 export function createDecider(parts: DeciderParts): Decider {
   return {
     async decide(request) {
-      if (request.rulesOnly !== null) return byRules(request, request.rulesOnly, null);
-      const prompt = parts.prompts.get(request.agent);
-      if (prompt === undefined) return byRules(request, `no prompt is loaded for ${request.agent}`, null);
+      const prompt = parts.prompts.get(request.agent) ?? null;
+      if (request.rulesOnly !== null) return byRules(request, prompt, request.rulesOnly);
+      if (prompt === null) return byRules(request, prompt, `no prompt is loaded for ${request.agent}`);
+      if (firstThatHolds(rulesFor(prompt, request), request.facts)?.always === true)
+        return byRules(request, prompt, "no model has to be asked");
       const { chain, left } = chainOf(prompt, parts.models);
       if (chain.length === 0)
-        return byRules(request, `no model is configured for ${request.agent} (${left.join("; ")})`, null);
+        return byRules(request, prompt, `no model is configured for ${request.agent} (${left.join("; ")})`);
       const filled = fill(prompt, request, parts.log);
-      if ("fault" in filled) return byRules(request, filled.fault, null);
+      if ("fault" in filled) return byRules(request, prompt, filled.fault);
       return askChain(parts, request, prompt, filled, chain, left);
     },
   };
@@ -61,10 +64,9 @@ export function createDecider(parts: DeciderParts): Decider {
 
 /** The models to ask, and in words why the others of the prompt are none. */
 function chainOf(prompt: Prompt, models: ReadonlyMap<string, Model>): { chain: Model[]; left: string[] } {
-  const names = new Set(prompt.fallback === null ? [prompt.model] : [prompt.model, prompt.fallback]);
   const chain: Model[] = [];
   const left: string[] = [];
-  for (const name of names) {
+  for (const name of prompt.models) {
     const model = models.get(name);
     if (model === undefined) left.push(`${name} is not among the models of the configuration`);
     else if (model.configured) chain.push(model);
@@ -107,7 +109,7 @@ async function askChain(
     if (move.kind !== "ask" || model === undefined) {
       const why = [...left, explain(attempts, labels)].join("; ");
       parts.onAsked?.(request.agent, true);
-      return byRules(request, why, total(usages));
+      return byRules(request, prompt, why, total(usages));
     }
     const asked = await askOnce(parts, request, prompt, filled, model, move.waitMs, move.repair);
     if (asked.usage !== null) usages.push(asked.usage);
@@ -115,7 +117,13 @@ async function askChain(
     if ("decision" in asked) {
       const why = `${labels.get(model.name)?.label ?? model.name} answered`;
       parts.onAsked?.(request.agent, false);
-      return { decision: asked.decision, decidedBy: "model", why, usage: total(usages) };
+      return {
+        decision: asked.decision,
+        decidedBy: "model",
+        why,
+        prompt: prompt.hash,
+        usage: total(usages),
+      };
     }
   }
 }
@@ -267,12 +275,27 @@ function total(usages: readonly StepUsage[]): StepUsage | null {
   };
 }
 
-function byRules(request: DeciderRequest, why: string, usage: StepUsage | null): DeciderAnswer {
-  const parsed = request.schema.safeParse(request.rules());
+/** They decide what the agent's main decision is; another one of its decisions has another schema. */
+const rulesFor = (prompt: Prompt | null, { name }: DeciderRequest): Prompt["rules"] =>
+  name === "decide" ? (prompt?.rules ?? []) : [];
+
+/** The first rule of the prompt file that holds, for what it says; for all else, and where none holds, rules.ts. */
+function byRules(
+  request: DeciderRequest,
+  prompt: Prompt | null,
+  reason: string,
+  usage: StepUsage | null = null,
+): DeciderAnswer {
+  const first = firstThatHolds(rulesFor(prompt, request), request.facts);
+  const own = request.rules();
+  const parsed = request.schema.safeParse(
+    first === undefined ? own : { ...(own as object), ...first.output },
+  );
   if (!parsed.success)
     throw new Error(
       `the rules of ${request.agent} (${request.name}) decided what its own schema refuses: ` +
         `${issuesOf(parsed.error).join("; ")}; correct rules.ts or decision.ts`,
     );
-  return { decision: parsed.data as Json, decidedBy: "rules", why, usage };
+  const why = first === undefined ? reason : `${reason}; ${first.label} of the prompt file holds`;
+  return { decision: parsed.data as Json, decidedBy: "rules", why, prompt: prompt?.hash ?? null, usage };
 }

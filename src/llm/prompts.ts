@@ -1,4 +1,4 @@
-/** Prompts as files: one YAML per agent with its model, texts, examples, rules and policy; all faults at once. */
+/** Prompts as files: one YAML per agent with its models, texts, examples, rules and policy; all faults at once. */
 import { readFile, readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { z } from "zod";
@@ -6,8 +6,11 @@ import type { AgentDefinition } from "../domain/agent.ts";
 import { hashJson } from "../domain/json.ts";
 import type { Json, JsonObject } from "../domain/json.ts";
 import type { ModelRequest } from "../domain/ports.ts";
+import { cutToTokens, fairCut, tokensOf } from "../domain/untrusted-text.ts";
 import { faultsOfIssues, faultsOfTemplate, insteadOf } from "./prompt-faults.ts";
 import type { ParseYaml, PromptFault, PromptYaml } from "./prompt-faults.ts";
+import { RuleList, compileRules } from "./prompt-rules.ts";
+import type { CompileCondition, PromptRule } from "./prompt-rules.ts";
 import { compile } from "./template.ts";
 import type { Template } from "./template.ts";
 
@@ -23,16 +26,20 @@ export interface Prompt {
   readonly agent: string;
   readonly version: number;
   readonly description: string | null;
-  /** Names under `models:`. */
-  readonly model: string;
-  readonly fallback: string | null;
+  /** Names under `models:` in the configuration, in the order in which they are asked. */
+  readonly models: readonly string[];
   readonly maxOutputTokens: number;
-  /** `{ ...policy, rules }`, parsed by the agent's policy schema. */
+  /** What decides without a model, before the agent's own rules. */
+  readonly rules: readonly PromptRule[];
+  /** Parsed by the agent's policy schema. */
   readonly policy: unknown;
   /** SHA-256 of the content: comments and layout do not count. */
   readonly hash: string;
   readonly file: string;
-  /** Throws when a variable that the texts use is missing, or a limit of the template engine is passed. */
+  /**
+   * Throws when a variable that the texts use is missing, or a limit of the template engine is passed. What does not fit
+   * into `maxInputTokens` is cut from the longest values.
+   */
   render(variables: JsonObject): RenderedPrompt;
 }
 
@@ -43,6 +50,7 @@ export interface LoadPromptsOptions {
   /** The names under `models:`; with none, prompts may name any, and the rules decide. */
   readonly models: readonly string[];
   readonly parseYaml: ParseYaml;
+  readonly compileCondition: CompileCondition;
 }
 
 const record = z
@@ -54,8 +62,8 @@ const PromptFile = z.strictObject({
   agent: z.string().min(1),
   version: z.int().min(1),
   description: z.string().optional(),
-  model: z.string().min(1),
-  fallback: z.string().min(1).nullish(),
+  models: z.array(z.string().min(1)).min(1).max(5),
+  maxInputTokens: z.int().min(500).max(900_000).default(100_000),
   maxOutputTokens: z.int().min(64).max(64_000).default(4_096),
   system: z.string().min(1),
   template: z.string().min(1),
@@ -63,7 +71,7 @@ const PromptFile = z.strictObject({
     .array(z.strictObject({ variables: z.record(z.string(), z.unknown()), output: z.unknown() }))
     .nullish()
     .transform((value) => value ?? []),
-  rules: record,
+  rules: RuleList,
   policy: record,
 });
 type PromptFile = z.output<typeof PromptFile>;
@@ -137,7 +145,10 @@ function readPrompt(
 ): ReadPrompt {
   const parsed = PromptFile.safeParse(yaml.value);
   if (!parsed.success)
-    return failed(faultsOfIssues(yaml, parsed.error.issues, (path) => path, Object.keys(PromptFile.shape)));
+    return failed([
+      ...formerKeys(yaml),
+      ...faultsOfIssues(yaml, parsed.error.issues, (path) => path, Object.keys(PromptFile.shape)),
+    ]);
   const content = parsed.data;
   const agent = options.agents.find(({ name }) => name === content.agent);
   if (agent === undefined) {
@@ -146,29 +157,65 @@ function readPrompt(
       yaml.fault(["agent"], `there is no agent "${content.agent}"`, insteadOf(content.agent, names)),
     ]);
   }
-  const policy = agent.policy.safeParse({ ...content.policy, rules: content.rules });
+  const policy = agent.policy.safeParse(content.policy);
   const compiled = compileTexts(yaml, file, text, content, agent);
+  const rules = compileRules(yaml, content.rules, agent, options.compileCondition);
   const faults = [
     ...(ours ? [] : unknownModels(yaml, content, options.models)),
     ...compiled.faults,
-    ...(policy.success
-      ? []
-      : faultsOfIssues(yaml, policy.error.issues, (path) =>
-          path[0] === "rules" ? path : ["policy", ...path],
-        )),
+    ...(policy.success ? [] : faultsOfIssues(yaml, policy.error.issues, (path) => ["policy", ...path])),
+    ...rules.faults,
     ...exampleFaults(yaml, content, agent, compiled.texts),
   ];
   if (faults.length > 0 || compiled.texts === null || !policy.success) return failed(faults);
-  return { faults, prompt: createPrompt(content, policy.data, file, compiled.texts) };
+  const built = createPrompt(content, { policy: policy.data, rules: rules.rules }, file, compiled.texts);
+  if (built.spare > 0) return { faults, prompt: built.prompt };
+  return failed([
+    yaml.fault(
+      ["maxInputTokens"],
+      `the texts and examples alone take about ${content.maxInputTokens - built.spare} tokens: nothing of an event would fit`,
+    ),
+  ]);
+}
+
+/** How it was written in an earlier version of the format. */
+function formerKeys(yaml: PromptYaml): PromptFault[] {
+  const file = yaml.value;
+  if (typeof file !== "object" || file === null) return [];
+  const moved = "rules" in file && typeof file.rules === "object" && file.rules !== null;
+  return [
+    ...("model" in file && !("models" in file)
+      ? [
+          yaml.fault(["model"], "the models are a list", {
+            part: "key",
+            fix: "Write models: [main, fallback], in the order in which they are asked.",
+          }),
+        ]
+      : []),
+    ...(moved && !Array.isArray(file.rules)
+      ? [
+          yaml.fault(["rules"], "rules are a list of conditions, each with its output", {
+            part: "key",
+            fix: "Settings of the agent's own rules belong below policy:, under rules:.",
+          }),
+        ]
+      : []),
+  ];
 }
 
 function unknownModels(yaml: PromptYaml, content: PromptFile, models: readonly string[]): PromptFault[] {
   if (models.length === 0) return [];
-  return (["model", "fallback"] as const).flatMap((key) => {
-    const name = content[key];
-    if (name == null || models.includes(name)) return [];
-    return [yaml.fault([key], `there is no model "${name}" in the configuration`, insteadOf(name, models))];
-  });
+  return content.models.flatMap((name, index) =>
+    models.includes(name)
+      ? []
+      : [
+          yaml.fault(
+            ["models", index],
+            `there is no model "${name}" in the configuration`,
+            insteadOf(name, models),
+          ),
+        ],
+  );
 }
 
 interface Texts {
@@ -212,14 +259,24 @@ function exampleFaults(
         ...insteadOf(name, agent.variables),
       }),
     );
-    try {
-      texts?.template.render(variables as JsonObject, texts.tags);
-    } catch (error) {
-      const cause =
-        error instanceof Error ? error.message.replace(/, line:\d+(?:, col:\d+)?$/, "") : "unknown cause";
+    const missing = (texts?.template.uses ?? []).filter((name) => !Object.hasOwn(variables, name));
+    if (missing.length > 0)
       faults.push(
-        yaml.fault([...at, "variables"], `the template can't be filled with this example: ${cause}`),
+        yaml.fault(
+          [...at, "variables"],
+          `the template can't be filled with this example: it gives no ${missing.join(", no ")}`,
+        ),
       );
+    else {
+      try {
+        texts?.template.render(variables as JsonObject, texts.tags);
+      } catch (error) {
+        const cause =
+          error instanceof Error ? error.message.replace(/, line:\d+(?:, col:\d+)?$/, "") : "unknown cause";
+        faults.push(
+          yaml.fault([...at, "variables"], `the template can't be filled with this example: ${cause}`),
+        );
+      }
     }
     const decision = agent.decision.safeParse(output);
     if (!decision.success)
@@ -228,24 +285,50 @@ function exampleFaults(
   });
 }
 
-function createPrompt(content: PromptFile, policy: unknown, file: string, texts: Texts): Prompt {
+/** `spare`: the tokens that are left for what an event brings. */
+function createPrompt(
+  content: PromptFile,
+  { policy, rules }: Pick<Prompt, "policy" | "rules">,
+  file: string,
+  texts: Texts,
+): { prompt: Prompt; spare: number } {
   const examples = content.examples.flatMap(({ variables, output }) => [
     { role: "user", text: texts.template.render(variables as JsonObject, texts.tags) } as const,
     { role: "assistant", text: JSON.stringify(output) } as const,
   ]);
-  return {
+  const fixed = [content.system, content.template, ...examples.map(({ text }) => text)];
+  const spare = content.maxInputTokens - fixed.reduce((sum, text) => sum + tokensOf(text), 0);
+  const prompt: Prompt = {
     agent: content.agent,
     version: content.version,
     description: content.description ?? null,
-    model: content.model,
-    fallback: content.fallback ?? null,
+    models: [...new Set(content.models)],
     maxOutputTokens: content.maxOutputTokens,
+    rules,
     policy,
     hash: hashJson(content as Json),
     file,
-    render: (variables) => ({
-      system: texts.system.render(variables, texts.tags),
-      messages: [...examples, { role: "user", text: texts.template.render(variables, texts.tags) }],
-    }),
+    render(variables) {
+      const fitting = fitted(variables, spare);
+      return {
+        system: texts.system.render(fitting, texts.tags),
+        messages: [...examples, { role: "user", text: texts.template.render(fitting, texts.tags) }],
+      };
+    },
+  };
+  return { prompt, spare };
+}
+
+function fitted(variables: JsonObject, tokens: number): JsonObject {
+  const texts = Object.entries(variables).filter(
+    (entry): entry is [string, string] => typeof entry[1] === "string",
+  );
+  const most = fairCut(
+    texts.map(([, text]) => tokensOf(text)),
+    tokens,
+  );
+  return {
+    ...variables,
+    ...Object.fromEntries(texts.map(([name, text]) => [name, cutToTokens(text, most)])),
   };
 }

@@ -10,6 +10,7 @@
 import { Liquid, LiquidError, analyzeSync } from "liquidjs";
 import type { Template as LiquidTemplate } from "liquidjs";
 import type { JsonObject } from "../domain/json.ts";
+import { visible } from "../domain/untrusted-text.ts";
 
 /** 1-based, within the template's text. */
 export interface TemplateFault {
@@ -23,22 +24,14 @@ export interface TemplateFault {
 export interface Template {
   /** The names of the tags that it delimits text with, lower case. */
   readonly tags: readonly string[];
+  /** The variables that it uses. */
+  readonly uses: readonly string[];
   /** Throws when a variable that is used has no value, or a limit is passed. `tags` are neutralised in the values. */
   render(variables: JsonObject, tags: readonly string[]): string;
 }
 
 const begin = "\uFDD0";
 const end = "\uFDD1";
-
-/**
- * Characters that people do not see but models read: tag characters, variation selectors, zero-width and
- * bidirectional controls, control characters, and the two noncharacters that mark values here.
- */
-const invisible =
-  /[\u{E0000}-\u{E007F}\u{E0100}-\u{E01EF}\uFE00-\uFE0F\u00AD\u061C\u180E\u200B-\u200F\u202A-\u202E\u2060-\u206F\uFEFF\uFDD0-\uFDEF\uFFF9-\uFFFB]|[^\P{Cc}\t\n\r]/gu;
-
-/** Text as people see it; lone surrogates, which no provider accepts, become U+FFFD. */
-const visible = (text: string): string => text.replace(/\p{Surrogate}/gu, "\uFFFD").replace(invisible, "");
 
 function marked(value: unknown): string {
   if (value === null || value === undefined) return "";
@@ -97,6 +90,7 @@ export function compile(
   return {
     template: {
       tags,
+      uses: Object.keys(globals),
       render: (variables, names) => neutralised(String(engine.renderSync(parsed, { ...variables })), names),
     },
     faults,

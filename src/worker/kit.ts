@@ -28,6 +28,8 @@ interface RecordedDecision {
   readonly decision: Json;
   readonly decidedBy: DecidedBy;
   readonly why: string;
+  /** The content hash of the prompt file it was made by. */
+  readonly prompt: string | null;
 }
 
 export interface RunKit extends AgentKit<unknown> {
@@ -104,8 +106,8 @@ export async function createKit(
       const name = request.name ?? "decide";
       const record = replayable(name, request.schemaVersion);
       if (record) {
-        const { decision, ...made } = record.output as unknown as RecordedDecision;
-        return { decision: request.schema.parse(decision), ...made };
+        const { decision, decidedBy, why } = record.output as unknown as RecordedDecision;
+        return { decision: request.schema.parse(decision), decidedBy, why };
       }
       whereabouts.at = name;
       const startedAt = clock.now();
@@ -117,6 +119,7 @@ export async function createKit(
           name,
           schema: request.schema,
           variables: request.variables,
+          facts: request.facts,
           rules: () => request.rules(),
           rulesOnly: request.rulesOnly ?? null,
           signal: limit.signal,
@@ -127,7 +130,8 @@ export async function createKit(
         const step = stepRecord(name, request.schemaVersion, startedAt, made as unknown as Json, usage);
         await journal.recordDecision(key, step, made.decidedBy, made.why);
         failPoint("decision.recorded");
-        return { ...made, decision: request.schema.parse(made.decision) };
+        const { decision, decidedBy, why } = made;
+        return { decision: request.schema.parse(decision), decidedBy, why };
       } finally {
         limit.done();
       }

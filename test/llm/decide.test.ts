@@ -38,7 +38,8 @@ interface Setup {
   fallback?: Step[];
   unconfigured?: string[];
   missing?: string[];
-  fallbackName?: string | null;
+  models?: string[];
+  rules?: Prompt["rules"];
   closed?: Record<string, number>;
   guard?: ServiceGuard;
   render?: Prompt["render"];
@@ -71,8 +72,8 @@ function setup(options: Setup = {}) {
     agent: "email-triage",
     version: 1,
     description: null,
-    model: "main",
-    fallback: options.fallbackName === undefined ? "fallback" : options.fallbackName,
+    models: options.models ?? ["main", "fallback"],
+    rules: options.rules ?? [],
     maxOutputTokens: 512,
     policy: {},
     hash: "a".repeat(64),
@@ -117,6 +118,7 @@ function setup(options: Setup = {}) {
     name: "decide",
     schema: Decision,
     variables: {},
+    facts: { bytes: 5 },
     rules: () => fromRules,
     rulesOnly: null,
     signal: new AbortController().signal,
@@ -138,6 +140,7 @@ describe("a decision by a model", () => {
       decision: { label: "bug", score: 90 },
       decidedBy: "model",
       why: "main-1 (main) answered",
+      prompt: "a".repeat(64),
       usage: { model: "main-1", inputTokens: 10, outputTokens: 5, costUsd: 0.25 },
     });
     expect(calls[0]?.request).toMatchObject({ schemaName: "email-triage_decide", maxOutputTokens: 512 });
@@ -218,6 +221,7 @@ describe("a decision by rules", () => {
       decision: fromRules,
       decidedBy: "rules",
       why: "it is an automatic reply",
+      prompt: "a".repeat(64),
       usage: null,
     });
     expect(calls).toEqual([]);
@@ -398,4 +402,61 @@ describe("the decider", () => {
       );
     },
   );
+});
+
+describe("the rules of a prompt file", () => {
+  const rule = (label: string, holds: boolean, more: Partial<Prompt["rules"][number]> = {}) => ({
+    label,
+    always: false,
+    output: { label: "bug" },
+    holds: () => holds,
+    ...more,
+  });
+  const none = { unconfigured: ["main", "fallback"] };
+
+  it("decide where no model can be had: the first that holds, and for what it leaves out the agent's own", async () => {
+    const rules = [
+      rule("rule 1", false, { output: { score: 1 } }),
+      rule('rule "big"', true, { output: { score: 99 } }),
+      rule("rule 3", true),
+    ];
+    expect(await setup({ ...none, rules }).decide()).toMatchObject({
+      decision: { label: "question", score: 99 },
+      decidedBy: "rules",
+      why: expect.stringMatching(/no model is configured.*; rule "big" of the prompt file holds$/) as string,
+      prompt: "a".repeat(64),
+    });
+    expect(await setup({ ...none, rules: [rule("rule 1", false)] }).decide()).toMatchObject({
+      decision: fromRules,
+    });
+  });
+
+  it("are given what was gathered", async () => {
+    const seen: unknown[] = [];
+    const rules = [rule("rule 1", true, { holds: (facts) => seen.push(facts) > 0 })];
+    await setup({ ...none, rules }).decide();
+    expect(seen).toContainEqual({ bytes: 5 });
+  });
+
+  it("leave it to a model that can be had, except where the first that holds says that none is to be asked", async () => {
+    const left = setup({ main: [says(good)], rules: [rule("rule 1", true)] });
+    expect(await left.decide()).toMatchObject({ decidedBy: "model" });
+    const taken = setup({ main: [says(good)], rules: [rule("rule 1", true, { always: true })] });
+    expect(await taken.decide()).toMatchObject({
+      decidedBy: "rules",
+      decision: { label: "bug" },
+      usage: null,
+    });
+    expect([taken.calls, taken.asked]).toEqual([[], []]);
+    const earlier = setup({
+      main: [says(good)],
+      rules: [rule("rule 1", true), rule("rule 2", true, { always: true })],
+    });
+    expect(await earlier.decide()).toMatchObject({ decidedBy: "model" });
+  });
+
+  it("speak of the main decision only", async () => {
+    const { decide } = setup({ ...none, rules: [rule("rule 1", true)] });
+    expect(await decide({ name: "verify" })).toMatchObject({ decision: fromRules });
+  });
 });

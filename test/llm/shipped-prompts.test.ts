@@ -4,6 +4,7 @@ import { zodOutputFormat } from "@anthropic-ai/sdk/helpers/zod";
 import { zodResponseFormat } from "openai/helpers/zod";
 import { agents } from "../../agents/index.ts";
 import { parseYaml } from "../../src/config/yaml.ts";
+import { compileCondition } from "../../src/inbox/expressions.ts";
 import type { AgentDefinition } from "../../src/domain/agent.ts";
 import { loadPrompts } from "../../src/llm/prompts.ts";
 
@@ -16,6 +17,7 @@ describe("the prompts of the package", () => {
       agents: agents as readonly AgentDefinition[],
       models: ["main", "fallback"],
       parseYaml,
+      compileCondition,
     });
     expect(faults).toEqual([]);
     expect([...prompts.keys()].sort()).toEqual(agents.map(({ name }) => name).sort());

@@ -6,6 +6,7 @@ import { createDestinations } from "../../src/destinations/index.ts";
 import type { AgentDefinition } from "../../src/domain/agent.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
 import type { Readers } from "../../src/domain/readers.ts";
+import { compileCondition } from "../../src/inbox/expressions.ts";
 import { loadPrompts } from "../../src/llm/prompts.ts";
 import type { Prompt } from "../../src/llm/prompts.ts";
 import { systemClock } from "../../src/resilience/clock.ts";
@@ -60,6 +61,7 @@ async function open() {
     agents,
     models: ["main", "fallback"],
     parseYaml,
+    compileCondition,
   });
   const call = { signal };
   const reads = {

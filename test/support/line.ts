@@ -79,6 +79,7 @@ const rulesOnly: Decider = {
     decision: request.rules() as Json,
     decidedBy: "rules",
     why: "test",
+    prompt: null,
     usage: null,
   }),
 };

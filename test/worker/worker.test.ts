@@ -56,6 +56,7 @@ describe("worker", () => {
           schemaVersion: 1,
           schema: z.object({ text: z.string() }),
           variables: {},
+          facts: {},
           rules: () => ({ text: "by the rules" }),
         });
         return [post("post", { input: decision })];
@@ -120,6 +121,7 @@ describe("worker", () => {
           schemaVersion: 1,
           schema: z.object({}),
           variables: {},
+          facts: {},
           rules: () => {
             decided += 1;
             return {};
