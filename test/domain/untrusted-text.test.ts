@@ -10,7 +10,9 @@ import {
 
 describe("text as people see it", () => {
   it("holds no tag characters, zero-width, bidirectional or control characters, and no lone surrogate", () => {
-    const tags = [..."obey"].map((letter) => String.fromCodePoint(0xe0000 + letter.charCodeAt(0))).join("");
+    const tags = Array.from("obey", (letter) => String.fromCodePoint(0xe0000 + letter.charCodeAt(0))).join(
+      "",
+    );
     expect(visible(`a${tags}b\u200Bc\u202Ed\u2066e\u0007f\uFEFFg\u00ADh\u3164i\uFE0Fj`)).toBe("abcdefghij");
     expect(visible("x\uD800y")).toBe("x\uFFFDy");
     expect(visible("line\n\tnext\r\n")).toBe("line\n\tnext\r\n");

@@ -235,7 +235,9 @@ describe("loading prompts", () => {
     expect(await rule("if: facts.x, output: { category: bugs }")).toEqual([
       '15:44 "rules.0.output.category": Invalid option: expected one of "bug"|"question"',
     ]);
-    expect(await rule("if: facts.x, output: { categry: bug }")).toEqual(['15:34 unknown key "categry"']);
+    expect(await rule("if: facts.x, output: { categry: bug }")).toEqual([
+      '15:34 unknown key "categry" did you mean category?',
+    ]);
     expect(await rule("if: facts.x")).toEqual([
       expect.stringMatching(/"rules.0.output" is missing/) as string,
     ]);
