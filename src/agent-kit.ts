@@ -16,6 +16,7 @@ export type {
   Decided,
   DecisionRequest,
   Outcome,
+  PolicyCheck,
 } from "./domain/agent.ts";
 export type { ActionInput, ActionKind } from "./domain/action-kinds.ts";
 export type { PlannedAction, ResultReference, TextTemplate } from "./domain/action.ts";

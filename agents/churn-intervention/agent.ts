@@ -4,8 +4,8 @@ import type { AgentKit, JsonObject, Outcome } from "../../src/agent-kit.ts";
 import { commentId, evidenceIds, feedbackId, gather } from "./context.ts";
 import type { Facts } from "./context.ts";
 import { Decision } from "./decision.ts";
-import { isoDay } from "./guards.ts";
-import { plan } from "./plan.ts";
+import { guard, isoDay } from "./guards.ts";
+import { plan, reachable } from "./plan.ts";
 import { Policy } from "./policy.ts";
 import { decideByRules } from "./rules.ts";
 import { triggerOf } from "./trigger.ts";
@@ -78,6 +78,8 @@ async function flow(kit: AgentKit<Policy>): Promise<Outcome> {
     variables: variablesOf(facts, kit.policy, kit.now),
     facts,
     rules: () => decideByRules(facts, kit.policy),
+    guard: (decision, decidedBy) =>
+      guard(decision, { facts: reachable(facts), policy: kit.policy, now: kit.now, decidedBy }).results,
     ...(reason === null ? {} : { rulesOnly: reason }),
   });
   return plan(decided.decision, { facts, policy: kit.policy, now: kit.now, decidedBy: decided.decidedBy });

@@ -2,21 +2,19 @@
  * What must hold before anything reaches a customer, whatever was decided. Each guard leaves its result, so that a
  * person sees why. Pure.
  */
+import type { PolicyCheck } from "../../src/agent-kit.ts";
 import { evidenceIds } from "./context.ts";
 import type { Facts } from "./context.ts";
 import type { Decision } from "./decision.ts";
 import type { Policy } from "./policy.ts";
 
-interface GuardResult {
-  readonly name: string;
-  readonly passed: boolean;
-  readonly detail: string;
-}
+type GuardResult = PolicyCheck;
 export interface Guarded {
   /** What may be done; not more than was decided. */
   readonly intervention: Decision["intervention"];
   /** Whole percent within the cap; 0 unless a discount is given. */
   readonly percent: number;
+  /** Those that failed say what comes of it. */
   readonly results: readonly GuardResult[];
   /** Why it differs from what was decided; null when it does not. */
   readonly changed: string | null;
@@ -115,6 +113,9 @@ const tutorialGuards = ({ policy }: GuardContext, decision: Decision): GuardResu
   return [check("tutorial", known, known ? (decision.tutorial ?? "") : "not one of the policy's tutorials")];
 };
 
+/** Doubts that a person can settle by looking; all others are limits, which no approval lifts. */
+const doubts = ["evidence", "confidence"];
+
 const failedOf = (results: readonly GuardResult[]): string =>
   results
     .filter((result) => !result.passed)
@@ -126,7 +127,7 @@ export function guard(decision: Decision, context: GuardContext): Guarded {
   const blocked = failedOf(contact);
   if (blocked !== "" || decision.intervention === "none") {
     const changed = decision.intervention === "none" ? null : `nothing is done because of: ${blocked}`;
-    return { intervention: "none", percent: 0, results: contact, changed };
+    return { intervention: "none", percent: 0, results: withEffect(contact, "clamped"), changed };
   }
   if (decision.intervention === "check_in_call") {
     return { intervention: "check_in_call", percent: 0, results: contact, changed: null };
@@ -136,20 +137,37 @@ export function guard(decision: Decision, context: GuardContext): Guarded {
       ? discountGuards(context, decision)
       : tutorialGuards(context, decision);
   const results = [...contact, ...mailGuards(context, decision), ...own];
-  const failed = failedOf(results);
-  if (failed !== "") {
+  const failed = results.filter(({ passed }) => !passed);
+  const held = context.policy.onViolation === "review";
+  if (failed.length > 0 && !(held && failed.every(({ name }) => doubts.includes(name)))) {
     return {
       intervention: "check_in_call",
       percent: 0,
-      results,
-      changed: `a person decides because of: ${failed}`,
+      results: withEffect(results, "clamped"),
+      changed: `a person decides because of: ${failedOf(failed)}`,
     };
   }
-  const percent = Math.min(context.policy.maxPercent, Math.max(1, Math.floor(decision.discountPercent)));
   return {
     intervention: decision.intervention,
-    percent: decision.intervention === "discount_email" ? percent : 0,
-    results,
-    changed: null,
+    percent: decision.intervention === "discount_email" ? percentOf(decision, context.policy) : 0,
+    results: withEffect([...results, ...capGuards(context, decision)], held ? "held" : "clamped"),
+    changed: failed.length === 0 ? null : `held for a person because of: ${failedOf(failed)}`,
   };
+}
+
+const withEffect = (
+  results: readonly GuardResult[],
+  effect: NonNullable<PolicyCheck["effect"]>,
+): GuardResult[] => results.map((result) => (result.passed ? result : { ...result, effect }));
+
+const percentOf = (decision: Decision, { maxPercent }: Policy): number =>
+  Math.min(maxPercent, Math.max(1, Math.floor(decision.discountPercent)));
+
+function capGuards({ policy }: GuardContext, decision: Decision): GuardResult[] {
+  if (decision.intervention !== "discount_email") return [];
+  const percent = percentOf(decision, policy);
+  const within = decision.discountPercent >= 1 && decision.discountPercent <= policy.maxPercent;
+  return [
+    check("cap", within, within ? `${percent}%` : `${decision.discountPercent}% asked, ${percent}% given`),
+  ];
 }

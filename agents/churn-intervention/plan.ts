@@ -164,10 +164,9 @@ function tutorialActions(
 }
 
 export function plan(decision: Decision, context: GuardContext): Planned {
-  const { facts } = context;
-  const email = facts.history.customer.email;
-  const to = email !== null && usable.safeParse(email).success ? email : null;
-  const asked = guard(decision, { ...context, facts: to === null ? withoutAddress(facts) : facts });
+  const facts = reachable(context.facts);
+  const to = facts.history.customer.email;
+  const asked = guard(decision, { ...context, facts });
   const text = report(decision, asked, context);
   const failed = asked.results.filter((result) => !result.passed).map((result) => result.name);
   const summary = [
@@ -200,7 +199,9 @@ export function plan(decision: Decision, context: GuardContext): Planned {
   return { actions: [...contact.first, ...main, ...note], summary: `${summary}.` };
 }
 
-const withoutAddress = (facts: Facts): Facts => ({
-  ...facts,
-  history: { ...facts.history, customer: { ...facts.history.customer, email: null } },
-});
+/** Without the customer's address where no mail can be sent to it. */
+export function reachable(facts: Facts): Facts {
+  const { customer } = facts.history;
+  if (customer.email === null || usable.safeParse(customer.email).success) return facts;
+  return { ...facts, history: { ...facts.history, customer: { ...customer, email: null } } };
+}

@@ -34,6 +34,11 @@ export const Policy = z.strictObject({
   /** Nobody is offered a discount again within this time after one. */
   coolDownDays: z.int().min(0).default(180),
   minConfidence: z.number().min(0).max(1).default(0.6),
+  /**
+   * What comes of a decision that is doubtful (low confidence, nothing cited, unknown ids) or above the cap. review: the
+   * offer waits for a person, within the cap. clamp: a colleague is asked to call instead; an offer is cut to the cap.
+   */
+  onViolation: z.enum(["clamp", "review"]).default("review"),
   /** Yearly plans: a percentage of a year is a lot, so a person decides unless this is on. */
   discountYearly: z.boolean().default(false),
   /** Acts on subscriptions of Stripe's test mode too. On by default, since set-ups begin there; off once you are live. */

@@ -4,6 +4,7 @@ import type { AgentKit, Outcome } from "../../src/agent-kit.ts";
 import { gather } from "./context.ts";
 import type { Facts } from "./context.ts";
 import { Decision } from "./decision.ts";
+import { checksOf, isAutomatic } from "./guards.ts";
 import { plan } from "./plan.ts";
 import { Policy } from "./policy.ts";
 import { decideByRules } from "./rules.ts";
@@ -19,11 +20,10 @@ const known = (facts: Facts): string =>
 
 async function flow(kit: AgentKit<Policy>): Promise<Outcome> {
   const facts = await kit.step("gather", 1, () => gather(kit));
-  const { message, automation } = facts;
+  const { message } = facts;
   const label = unwanted.find((each) => message.labels.includes(each));
   if (label) return { actions: [], summary: `Nothing to do: the message is labelled ${label}.` };
 
-  const automatic = automation.kind !== null && automation.kind !== "list";
   const decided = await kit.decide({
     schemaVersion: 1,
     schema: Decision,
@@ -37,7 +37,8 @@ async function flow(kit: AgentKit<Policy>): Promise<Outcome> {
     },
     facts,
     rules: () => decideByRules(facts, kit.policy),
-    ...(automatic ? { rulesOnly: `it is an automatic mail (${automation.kind})` } : {}),
+    guard: (decision) => checksOf(decision, facts, kit.policy),
+    ...(isAutomatic(facts) ? { rulesOnly: `it is an automatic mail (${facts.automation.kind})` } : {}),
   });
   const { actions, summary } = plan(decided.decision, {
     facts,

@@ -6,6 +6,7 @@ import { action, resultOf, visible, z } from "../../src/agent-kit.ts";
 import type { PlannedAction } from "../../src/agent-kit.ts";
 import { threadTag } from "./context.ts";
 import type { Facts } from "./context.ts";
+import { isAutomatic, isUnsure, standsIn } from "./guards.ts";
 import { redactPersonal } from "./redaction.ts";
 import type { Decision } from "./decision.ts";
 import type { Policy } from "./policy.ts";
@@ -37,11 +38,10 @@ function line(text: string | null, max: number): string {
 
 /** Ignoring needs more certainty than sorting, and a stranger: a lost request costs more than a read newsletter. */
 function ignorable({ facts, policy }: Context, decision: Decision): string | null {
-  const { kind } = facts.automation;
-  if (kind !== null && kind !== "list") return `an automatic mail (${kind})`;
+  if (isAutomatic(facts)) return `an automatic mail (${facts.automation.kind})`;
   if (decision.category !== "noise" || facts.contact || facts.threadTicket || facts.openTickets > 0)
     return null;
-  return decision.confidence >= policy.minNoiseConfidence ? "noise" : null;
+  return isUnsure(decision, policy) ? null : "noise";
 }
 
 const urgencyOf = (decision: Decision, unsure: boolean): Decision["urgency"] =>
@@ -64,10 +64,9 @@ function report(decision: Decision, context: Context): string {
 function leadActions(decision: Decision, context: Context): PlannedAction[] {
   const { facts, policy, now } = context;
   const { message, contact } = facts;
-  const name = (message.from.name || line(decision.personName, 120))
-    .split(/\s+/)
-    .filter((part) => part !== "");
-  const company = line(decision.company, 120);
+  const named = standsIn(facts, decision.personName) ? line(decision.personName, 120) : "";
+  const name = (message.from.name || named).split(/\s+/).filter((part) => part !== "");
+  const company = standsIn(facts, decision.company) ? line(decision.company, 120) : "";
   const subject = `mail:${message.key}`;
   const urgent = decision.urgency === "urgent" || decision.urgency === "high";
   return [
@@ -158,7 +157,7 @@ export function plan(decision: Decision, context: Context): Planned {
       summary: "A person is told: the sender's address cannot be used.",
     };
   }
-  const unsure = decision.confidence < policy.minConfidence || decision.category === "noise";
+  const unsure = isUnsure(decision, policy) || decision.category === "noise";
   if (decision.category === "lead" && !unsure && !facts.threadTicket) {
     return {
       actions: leadActions(decision, context),

@@ -70,6 +70,11 @@ export const Policy = z.strictObject({
   minConfidence: z.number().min(0).max(1).default(0.6),
   /** Ignoring a mail takes more certainty than sorting it. */
   minNoiseConfidence: z.number().min(0).max(1).default(0.8),
+  /**
+   * What comes of doubt (low confidence, names that do not stand in the mail). clamp: a ticket for a person to sort, without
+   * what is doubtful. review: that ticket waits for a person here.
+   */
+  onViolation: z.enum(["clamp", "review"]).default("clamp"),
   /** How much of the mail the model is shown, in characters. */
   maxTextChars: z.int().min(200).max(50_000).default(6_000),
   taskDueHours: z.int().positive().max(720).default(24),

@@ -5,7 +5,7 @@ import { gather } from "./context.ts";
 import type { Facts } from "./context.ts";
 import { Decision } from "./decision.ts";
 import { cover, coverageLine } from "./files.ts";
-import { countOf, plan } from "./plan.ts";
+import { checksOf, countOf, plan } from "./plan.ts";
 import { Policy } from "./policy.ts";
 import { decideByRules, secretFindings } from "./rules.ts";
 import { cut } from "./safe-text.ts";
@@ -89,6 +89,7 @@ async function flow(kit: AgentKit<Policy>): Promise<Outcome> {
     },
     facts,
     rules: () => decideByRules(facts, kit.policy),
+    guard: (decision, decidedBy) => checksOf(decision, { facts, policy: kit.policy, decidedBy }),
     ...(coverage.covered.length === 0 ? { rulesOnly: "no changed file needs reading" } : {}),
   });
   const secrets = decided.decidedBy === "model" ? secretFindings(facts, kit.policy) : [];

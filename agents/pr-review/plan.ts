@@ -1,6 +1,6 @@
 /** From a decision to actions as data. Pure: whatever was decided, the limits and the targets are those of this file. */
 import { action, sha256 } from "../../src/agent-kit.ts";
-import type { PlannedAction } from "../../src/agent-kit.ts";
+import type { PlannedAction, PolicyCheck } from "../../src/agent-kit.ts";
 import type { Facts } from "./context.ts";
 import { severities } from "./decision.ts";
 import type { Decision, Finding } from "./decision.ts";
@@ -122,9 +122,15 @@ interface Groups {
   readonly unsure: readonly Placed[];
 }
 
-/** Inline where there is a line and room, else in the summary; uncertain ones are folded away. */
-function group(placed: readonly Placed[], policy: Policy): Groups {
-  const sure = placed.filter(({ finding }) => clamp(finding.confidence) >= policy.minConfidence);
+/** What a model claims of the diff has to be quoted from it; what rules remark on may be about the whole. */
+const isCited = ({ anchor }: Placed, decidedBy: Context["decidedBy"]): boolean =>
+  decidedBy === "rules" || anchor !== null;
+const isSure = ({ finding }: Placed, { minConfidence }: Policy): boolean =>
+  clamp(finding.confidence) >= minConfidence;
+
+/** Inline where there is a line and room, else in the summary; uncertain and uncited ones are folded away. */
+function group(placed: readonly Placed[], policy: Policy, decidedBy: Context["decidedBy"]): Groups {
+  const sure = placed.filter((item) => isSure(item, policy) && isCited(item, decidedBy));
   const anchored = sure.filter((item): item is Placed & { anchor: Anchor } => item.anchor !== null);
   const inline = anchored.slice(0, policy.maxInline);
   return {
@@ -134,13 +140,34 @@ function group(placed: readonly Placed[], policy: Policy): Groups {
   };
 }
 
+/** What a decision is held against before anything is planned from it. */
+export function checksOf(
+  decision: Decision,
+  { facts, policy, decidedBy }: Pick<Context, "facts" | "policy" | "decidedBy">,
+): PolicyCheck[] {
+  const placed = place(decision, facts);
+  const unsure = placed.filter((item) => !isSure(item, policy)).length;
+  const uncited = placed.filter((item) => !isCited(item, decidedBy)).length;
+  const effect = policy.onViolation === "review" ? ("held" as const) : ("clamped" as const);
+  const check = (name: string, failed: number, what: string): PolicyCheck => ({
+    name,
+    passed: failed === 0,
+    detail: failed === 0 ? `all ${what}` : `${failed} of ${placed.length} do not: folded away`,
+    ...(failed === 0 ? {} : { effect }),
+  });
+  return [
+    check("confidence", unsure, `findings reach ${policy.minConfidence}`),
+    check("evidence", uncited, "findings quote the diff"),
+  ];
+}
+
 export const countOf = (count: number): string => (count === 1 ? "1 finding" : `${count} findings`);
 
 export function plan(decision: Decision, context: Context): { actions: PlannedAction[]; findings: number } {
   const { facts, policy } = context;
   const { repository, pull } = facts;
   const subject = `${repository.owner}/${repository.repo}#${pull.number}`;
-  const groups = group(place(decision, facts), policy);
+  const groups = group(place(decision, facts), policy, context.decidedBy);
   const findings = groups.inline.length + groups.listed.length;
   const worthSaying = findings > 0 || (policy.commentWhenClean && !context.quietWhenClean);
   const review = action("github.review", {

@@ -19,6 +19,11 @@ export const Policy = z.strictObject({
   maxInline: z.int().min(0).max(30).default(5),
   /** Findings below this go to a folded list in the summary. */
   minConfidence: z.number().min(0).max(1).default(0.6),
+  /**
+   * What comes of findings that are doubtful (low confidence, a quote that is not in the diff). clamp: they are folded away
+   * in the summary. review: so they are, and the review waits for a person.
+   */
+  onViolation: z.enum(["clamp", "review"]).default("clamp"),
   /** How much annotated diff the model is shown, in characters; what does not fit is named as not covered. */
   maxDiffChars: z.int().min(1_000).max(400_000).default(60_000),
   reviewDrafts: z.boolean().default(false),

@@ -97,6 +97,11 @@ export function describeRun(terminal: Terminal, run: RunDetail): string {
     verbatim(terminal, "decision", run.decision),
     section(
       terminal,
+      "checks",
+      run.checks.map((check) => `${check.name}: ${checkEnding(check)}`),
+    ),
+    section(
+      terminal,
       "actions",
       run.actions.map((action) => describeAction(terminal, action)),
     ),
@@ -116,6 +121,9 @@ export const endingOf = ({ end }: AttemptRow): string => endings[end] ?? end;
 /** `attempts 2 to 41` stands for as many that ended alike. */
 export const attemptNumbers = ({ number, times }: AttemptRow): string =>
   times === 1 ? `attempt ${number}` : `attempts ${number} to ${number + times - 1}`;
+
+export const checkEnding = ({ passed, detail, effect }: RunDetail["checks"][number]): string =>
+  `${passed ? "passed" : "failed"} (${detail})${passed || effect === null ? "" : `, ${effect === "held" ? "held for a person" : "kept within the limit"}`}`;
 
 function describeAttempt(terminal: Terminal, attempt: AttemptRow): string {
   const when =

@@ -2,7 +2,7 @@
 import { systemClock } from "../resilience/clock.ts";
 import type { Context } from "./context.ts";
 import { usage } from "./failure.ts";
-import { attemptNumbers, endingOf, linkOf } from "./details.ts";
+import { attemptNumbers, checkEnding, endingOf, linkOf } from "./details.ts";
 import type { RouteVerdict } from "./routes.ts";
 import { connect } from "./service.ts";
 import type { ActionRow, AttemptRow, EventDetail, RunDetail, RunRow, Service } from "./service.ts";
@@ -159,6 +159,12 @@ function runSentences(run: RunDetail): Sentence[] {
             ),
           } as const,
         ]),
+    ...run.checks
+      .filter(({ passed }) => !passed)
+      .map((check): Sentence => ({
+        depth: 1,
+        text: ended(`The check of ${check.name} ${checkEnding(check)}`),
+      })),
     ...run.history.map((attempt): Sentence => ({ depth: 1, text: attemptSentence(attempt) })),
     ...run.actions.map((action): Sentence => ({ depth: 1, text: actionSentence(action) })),
   ];

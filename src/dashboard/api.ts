@@ -96,6 +96,12 @@ export interface Attempt {
 }
 export interface RunDetail extends RunRow {
   readonly decision: Json;
+  readonly checks: readonly {
+    readonly name: string;
+    readonly passed: boolean;
+    readonly detail: string;
+    readonly effect: "clamped" | "held" | null;
+  }[];
   readonly steps: readonly Step[];
   readonly actions: readonly ActionRow[];
   readonly history: readonly Attempt[];

@@ -91,6 +91,14 @@ function Decision({ of: run }: { of: RunDetail }) {
       ) : (
         <Values of={run.decision} />
       )}
+      {run.checks
+        .filter(({ passed }) => !passed)
+        .map(({ name, detail, effect }) => (
+          <p key={name} class="why">
+            Check of {name} failed: {detail}
+            {effect === "held" && " (held for a person)"}
+          </p>
+        ))}
     </Card>
   );
 }

@@ -15,6 +15,19 @@ export interface AgentEvent {
   readonly payload: unknown;
 }
 
+/** One limit that a decision was held against by code, after the schema and before the plan. */
+export interface PolicyCheck {
+  readonly name: string;
+  readonly passed: boolean;
+  /** For people: what was asked, and what is allowed. */
+  readonly detail: string;
+  /**
+   * What comes of it when it did not pass. clamped: the plan stays inside the limit all the same. held: so do the actions,
+   * until a person has looked.
+   */
+  readonly effect?: "clamped" | "held";
+}
+
 export interface DecisionRequest<D> {
   /** The step's name; `decide` unless an agent decides more than once. */
   readonly name?: string;
@@ -30,6 +43,8 @@ export interface DecisionRequest<D> {
   readonly facts: JsonObject;
   /** Decides without a model, where none of those conditions holds; pure. */
   rules(): D;
+  /** Holds a decision against the policy; pure. Without it, all that the schema takes may be planned from. */
+  guard?(decision: D, decidedBy: DecidedBy): readonly PolicyCheck[];
   /** Set to the reason when no model should be asked (nothing to judge, or the facts leave no choice). */
   readonly rulesOnly?: string;
 }

@@ -1,4 +1,5 @@
 /** Domain values as the admin API shows them: ISO times, personal data and secrets taken out. */
+import type { PolicyCheck } from "../domain/agent.ts";
 import type { Action, ActionStatus } from "../domain/action.ts";
 import type { Attempt } from "../domain/attempt.ts";
 import type { AuditRecord } from "../domain/audit.ts";
@@ -220,6 +221,8 @@ const attemptRow = (attempt: Attempt) => ({
 export const runDetail = ({ run, steps, actions, attempts }: RunRecord) => ({
   ...runRow(run),
   decision: decisionOf(steps),
+  /** What the decision was held against before anything was planned from it. */
+  checks: checksOf(steps),
   steps: steps.map(stepRow),
   actions: actions.map(actionRow),
   /** The attempts that did not end well; `attempts` says how many counted. */
@@ -231,6 +234,12 @@ function decisionOf(steps: readonly StepRecord[]): Json {
   // The step records who decided beside what was decided.
   return redacted(isObject(output) && "decision" in output ? (output["decision"] ?? null) : output);
 }
+
+const checksOf = (steps: readonly StepRecord[]) =>
+  steps
+    .flatMap(({ output }) => (isObject(output) && "checks" in output ? [output["checks"]] : []))
+    .flatMap((checks) => (checks ?? []) as unknown as readonly PolicyCheck[])
+    .map(({ name, passed, detail, effect = null }) => ({ name, passed, detail: redactText(detail), effect }));
 
 /** Whoever reviews must see exactly what will be sent; afterwards nobody needs to. */
 const shownWhole: readonly ActionStatus[] = ["awaiting_review"];

@@ -135,6 +135,17 @@ export const openapiSchemas = {
   RunDetail: object({
     ...run,
     decision: anyJson,
+    checks: {
+      ...list(
+        object({
+          name: text,
+          passed: { type: "boolean" },
+          detail: text,
+          effect: { enum: ["clamped", "held", null] },
+        }),
+      ),
+      description: "What the decision was held against; of one that failed, what came of it",
+    },
     steps: list(
       object({
         name: text,

@@ -1,5 +1,12 @@
 /** The kit an agent's flow works with: recorded steps, guarded reads, and decisions. */
-import type { AgentDefinition, AgentEvent, AgentKit, Decided, DecisionRequest } from "../domain/agent.ts";
+import type {
+  AgentDefinition,
+  AgentEvent,
+  AgentKit,
+  Decided,
+  DecisionRequest,
+  PolicyCheck,
+} from "../domain/agent.ts";
 import { EventFault } from "../domain/errors.ts";
 import type { Json } from "../domain/json.ts";
 import type { Claim, ClaimKey, Decider, Destination, Journal, ServiceGuard } from "../domain/ports.ts";
@@ -30,12 +37,16 @@ interface RecordedDecision {
   readonly why: string;
   /** The content hash of the prompt file it was made by. */
   readonly prompt: string | null;
+  /** What it was held against. */
+  readonly checks: readonly PolicyCheck[];
 }
 
 export interface RunKit extends AgentKit<unknown> {
   /** True when an earlier attempt recorded something: time has passed since the facts were gathered. */
   readonly resumed: boolean;
   readonly record: (name: string) => StepRecord | undefined;
+  /** Why a person has to look before anything is done: the checks of its decisions that say so. Null when none does. */
+  readonly held: () => string | null;
 }
 
 /** What an attempt is at, for whoever has to say where it failed. */
@@ -88,6 +99,7 @@ export async function createKit(
     read: guardedReaders(parts, signal),
     resumed: recorded.size > 0,
     record: (name) => recorded.get(name),
+    held: () => heldBy([...recorded.values()]),
 
     async step<T extends Json>(name: string, schemaVersion: number, fn: () => Promise<T>): Promise<T> {
       const record = replayable(name, schemaVersion);
@@ -127,16 +139,28 @@ export async function createKit(
         failPoint("decision.made");
         // That we were stopped is no reason for the rules to decide: the next worker asks the model.
         if (made.decidedBy === "rules") signal.throwIfAborted();
-        const step = stepRecord(name, request.schemaVersion, startedAt, made as unknown as Json, usage);
+        const { decision, decidedBy, why } = made;
+        const parsed = request.schema.parse(decision);
+        const checks = request.guard?.(parsed, decidedBy) ?? [];
+        const output = { ...made, checks } as unknown as Json;
+        const step = stepRecord(name, request.schemaVersion, startedAt, output, usage);
         await journal.recordDecision(key, step, made.decidedBy, made.why);
         failPoint("decision.recorded");
-        const { decision, decidedBy, why } = made;
-        return { decision: request.schema.parse(decision), decidedBy, why };
+        return { decision: parsed, decidedBy, why };
       } finally {
         limit.done();
       }
     },
   };
+}
+
+function heldBy(steps: readonly StepRecord[]): string | null {
+  const failed = steps.flatMap(({ output }) =>
+    ((output as Partial<RecordedDecision> | null)?.checks ?? []).filter(
+      ({ passed, effect }) => !passed && effect === "held",
+    ),
+  );
+  return failed.length === 0 ? null : failed.map(({ name, detail }) => `${name}: ${detail}`).join("; ");
 }
 
 function agentEvent({ event }: Claim): AgentEvent {

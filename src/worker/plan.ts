@@ -11,6 +11,7 @@ import type { Ids } from "../resilience/ids.ts";
 /**
  * Throws when the plan is wrong: an agent's bug, never the model's doing, since a model only fills the decision.
  * `event` is the default subject: one effect per event and action name, however often the event is worked on.
+ * `held` says why a person has to look first, even where the mode is to act at once.
  */
 export function actionsFrom(
   agent: AgentDefinition,
@@ -19,6 +20,7 @@ export function actionsFrom(
   mode: Mode,
   now: number,
   ids: Ids,
+  held: string | null = null,
 ): Action[] {
   const names = new Set<string>();
   return outcome.actions.map((planned) => {
@@ -34,13 +36,13 @@ export function actionsFrom(
       kind: planned.kind,
       subject,
       key: actionKey(agent.name, planned.name, subject),
-      status: mode === "review" ? "awaiting_review" : "planned",
+      status: mode === "review" || (mode === "auto" && held !== null) ? "awaiting_review" : "planned",
       input: planned.input,
       hash: hashJson({ kind: planned.kind, input: planned.input }),
       needs,
       ref: null,
       dryRun: false,
-      reason: null,
+      reason: mode === "dry-run" ? null : held,
       attempts: 0,
       intentAt: null,
       createdAt: now,

@@ -230,7 +230,7 @@ async function runAgent(
     const outcome = await agent.flow(kit);
     whereabouts.at = "plan";
     const now = parts.clock.now();
-    const actions = actionsFrom(agent, outcome, claim.run, mode, now, parts.ids);
+    const actions = actionsFrom(agent, outcome, claim.run, mode, now, parts.ids, kit.held());
     summary = outcome.summary;
     const output = { summary, actions: actions.map((action) => action.name) };
     const step = {

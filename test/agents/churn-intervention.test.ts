@@ -205,9 +205,7 @@ describe("churn-intervention", () => {
       { history: { invoices: history.invoices.map((invoice) => ({ ...invoice, hadDiscount: true })) } },
       {},
     ],
-    ["no cited evidence", {}, { evidence: [] }],
-    ["evidence that is not among the facts", {}, { evidence: ["in_1", "tkt_999"] }],
-    ["low confidence", {}, { confidence: 0.2 }],
+    ["no cited evidence and a refund", { history: { refunds: 1 } }, { evidence: [] }],
     ["poor support as the reason", {}, { reason: "poor_support" }],
     ["no address at Stripe", { customer: { email: null } }, {}],
   ])("gives the case to a person instead of a discount for %s", async (_, world, decided) => {
@@ -216,8 +214,33 @@ describe("churn-intervention", () => {
     expect(kinds(played)).not.toContain("email.send");
     expect(kinds(played)).not.toContain("stripe.coupon");
     expect(played.outcome.summary).toContain("a person decides because of");
+    expect(played.held).toBe(false);
     carriedOut(churnIntervention, played.outcome.actions);
   });
+
+  it.each<[string, string, Partial<Decision>]>([
+    ["nothing is cited", "evidence", { evidence: [] }],
+    ["what is cited is not among the facts", "evidence", { evidence: ["in_1", "tkt_999"] }],
+    ["the confidence is low", "confidence", { confidence: 0.2 }],
+    ["more than the cap was asked", "cap", { discountPercent: 80 }],
+  ])(
+    "holds an offer for a person where %s, within the cap; or does not make it",
+    async (_, name, decided) => {
+      const held = await intervene(decided);
+      expect(kinds(held)).toContain("email.send");
+      expect(held.held).toBe(true);
+      expect(held.checks).toContainEqual(expect.objectContaining({ name, passed: false, effect: "held" }));
+      expect(carriedOut(churnIntervention, held.outcome.actions).get("coupon")).toMatchObject({
+        percentOff: expect.toSatisfy((percent: number) => percent <= 20) as number,
+      });
+      const clamped = await intervene(decided, {}, { onViolation: "clamp" });
+      expect(clamped.held).toBe(false);
+      expect(clamped.checks).toContainEqual(
+        expect.objectContaining({ name, passed: false, effect: "clamped" }),
+      );
+      if (name !== "cap") expect(kinds(clamped)).not.toContain("email.send");
+    },
+  );
 
   it.each<[string, World, object]>([
     ["a failed payment", { subscription: { reason: "payment_failed", status: "canceled" } }, {}],
@@ -383,9 +406,10 @@ describe("whatever a model decides about a cancellation", () => {
         anyDecision,
         anyWorld,
         fc.integer({ min: 1, max: 50 }),
-        async (decided, world, maxPercent) => {
+        fc.constantFrom("clamp", "review"),
+        async (decided, world, maxPercent, onViolation) => {
           expect(Decision.safeParse(decided).success).toBe(true);
-          const { outcome } = await intervene(decided, world, { maxPercent });
+          const { outcome, held } = await intervene(decided, world, { maxPercent, onViolation });
           const inputs = carriedOut(churnIntervention, outcome.actions);
           const mail = [...inputs.entries()].find(([name]) => name === "offer" || name === "tutorial")?.[1];
           const coupon = inputs.get("coupon") as { percentOff: number } | undefined;
@@ -405,7 +429,8 @@ describe("whatever a model decides about a cancellation", () => {
             expect(to).toBe("lena@fjord.example");
             expect(text.replace("https://docs.acme.example/exports", "")).not.toMatch(/https?:|evil|@|90%/);
             expect(world.history).toMatchObject({ disputes: 0, refunds: 0 });
-            expect(decided.evidence.length).toBeGreaterThan(0);
+            const backed = decided.evidence.length > 0 && decided.confidence >= 0.6;
+            expect(backed || held).toBe(true);
           }
           if (["trialing", "past_due"].includes(world.subscription?.status ?? ""))
             expect(inputs.size).toBe(0);

@@ -78,9 +78,10 @@ const readers = ({ contact: known, threadTicket, tickets = [] }: Known = {}): Pi
     openTicketByTag: () => Promise.resolve(threadTicket ?? null),
   },
 });
-const triage = (mail: Mail, decision?: unknown, known: Known = {}) =>
+const triage = (mail: Mail, decision?: unknown, known: Known = {}, policy: object = {}) =>
   play(emailTriage, {
     payload: message(mail),
+    policy,
     read: readers(known),
     ...(decision === undefined ? {} : { decision }),
   });
@@ -99,6 +100,25 @@ describe("email-triage", () => {
       priority: "HIGH",
       dueAt: noon + 86_400_000,
     });
+  });
+
+  it("writes no name into the CRM that does not stand in the mail, and says so", async () => {
+    const { outcome, checks } = await triage({}, { ...lead, company: "Evil Inc" });
+    expect(carriedOut(emailTriage, outcome.actions).get("contact")).not.toHaveProperty("properties.company");
+    expect(checks).toContainEqual(
+      expect.objectContaining({ name: "evidence", passed: false, effect: "clamped" }),
+    );
+  });
+
+  it("holds what is doubtful for a person where the policy says so", async () => {
+    const doubtful = { ...lead, confidence: 0.4, priority: 900 };
+    const clamped = await triage({}, doubtful);
+    expect([clamped.held, clamped.checks.filter(({ passed }) => !passed).map(({ name }) => name)]).toEqual([
+      false,
+      ["confidence", "priority"],
+    ]);
+    expect((await triage({}, doubtful, {}, { onViolation: "review" })).held).toBe(true);
+    expect((await triage({}, lead, {}, { onViolation: "review" })).held).toBe(false);
   });
 
   it("never overwrites what the CRM knows of a contact", async () => {

@@ -148,8 +148,8 @@ describe("pr-review", () => {
     expect(review(inputs).comments).toEqual([expect.objectContaining({ path: "src/pay.ts", line: 2 })]);
   });
 
-  it("moves findings without a line to their file's section, and uncertain ones under a fold", async () => {
-    const { outcome } = await play(prReview, {
+  it("folds away what is uncertain, and what quotes no line of the diff; or holds the review for a person", async () => {
+    const options = {
       payload: payload(),
       read: readers(),
       decision: {
@@ -160,12 +160,28 @@ describe("pr-review", () => {
           { ...finding, path: "src/other.ts", title: "Elsewhere" },
         ],
       },
-    });
-    const { body, comments } = review(carriedOut(prReview, outcome.actions));
+    };
+    const played = await play(prReview, options);
+    const { body, comments } = review(carriedOut(prReview, played.outcome.actions));
     expect(comments).toEqual([]);
-    expect(body).toContain("#### `src/customers.ts`\n- **SQL injection**");
-    expect(body).toContain("#### The pull request as a whole\n- **Elsewhere**");
-    expect(body).toMatch(/<details><summary>1 less certain<\/summary>[^]*Perhaps slow/);
+    expect(body).toContain("Nothing found that needs a change.");
+    expect(body).toMatch(/<details><summary>3 less certain<\/summary>[^]*Perhaps slow/);
+    expect(played.held).toBe(false);
+    expect(played.checks).toEqual([
+      {
+        name: "confidence",
+        passed: false,
+        detail: expect.stringContaining("1 of 3") as string,
+        effect: "clamped",
+      },
+      {
+        name: "evidence",
+        passed: false,
+        detail: expect.stringContaining("2 of 3") as string,
+        effect: "clamped",
+      },
+    ]);
+    expect((await play(prReview, { ...options, policy: { onViolation: "review" } })).held).toBe(true);
   });
 
   it.each([

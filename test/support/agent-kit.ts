@@ -3,7 +3,14 @@ import { expect } from "vitest";
 import { actionKinds } from "../../src/domain/action-kinds.ts";
 import { referencesIn, resolveReferences } from "../../src/domain/action.ts";
 import type { PlannedAction } from "../../src/domain/action.ts";
-import type { AgentDefinition, AgentKit, Decided, DecisionRequest, Outcome } from "../../src/domain/agent.ts";
+import type {
+  AgentDefinition,
+  AgentKit,
+  Decided,
+  DecisionRequest,
+  Outcome,
+  PolicyCheck,
+} from "../../src/domain/agent.ts";
 import type { Json, JsonObject } from "../../src/domain/json.ts";
 import type { Readers } from "../../src/domain/readers.ts";
 
@@ -24,6 +31,10 @@ export interface Played {
   readonly decided: Decided<unknown> | null;
   /** The variables that the prompt would have been filled with. */
   readonly variables: Readonly<Record<string, Json>> | null;
+  /** What the decision was held against. */
+  readonly checks: readonly PolicyCheck[];
+  /** Whether a person has to look before anything is done. */
+  readonly held: boolean;
   readonly stillApplies: (read?: Partial<Readers>) => Promise<string | null>;
 }
 
@@ -34,6 +45,7 @@ export async function play(agent: AgentDefinition, options: KitOptions): Promise
   const steps = new Map<string, Json>();
   let decided: Decided<unknown> | null = null;
   let variables: Readonly<Record<string, Json>> | null = null;
+  let checks: readonly PolicyCheck[] = [];
   const kit: AgentKit<unknown> = {
     event: {
       id: "evt_1",
@@ -60,6 +72,7 @@ export async function play(agent: AgentDefinition, options: KitOptions): Promise
         ? { decision, decidedBy: "rules", why: request.rulesOnly ?? "no model is configured" }
         : { decision, decidedBy: "model", why: "test-model (main) answered" };
       decided = answer;
+      checks = request.guard?.(decision, answer.decidedBy) ?? [];
       variables = request.variables;
       return Promise.resolve(answer);
     },
@@ -69,6 +82,8 @@ export async function play(agent: AgentDefinition, options: KitOptions): Promise
     outcome,
     decided,
     variables,
+    checks,
+    held: checks.some(({ passed, effect }) => !passed && effect === "held"),
     stillApplies: (read = {}) =>
       agent.stillApplies?.({ ...kit, read: { ...kit.read, ...read } }) ?? Promise.resolve(null),
   };

@@ -47,6 +47,42 @@ describe("worker", () => {
   };
   const actionsOf = async (run: string) => (await line?.reads.run(run))?.actions ?? [];
 
+  it("holds every action for a person where a check of the decision says so, in a mode that would act at once", async () => {
+    const slack = recordingExecutor();
+    const effects: ("held" | "clamped")[] = ["clamped"];
+    const on = open({
+      agent: agentThat(async (kit) => {
+        await kit.decide({
+          schemaVersion: 1,
+          schema: z.object({ score: z.number() }),
+          variables: {},
+          facts: {},
+          rules: () => ({ score: 120 }),
+          guard: ({ score }) => [
+            { name: "score", passed: score <= 100, detail: `${score} of 100`, effect: effects[0] ?? "held" },
+            { name: "address", passed: true, detail: "known", effect: "held" },
+          ],
+        });
+        return [post()];
+      }),
+      executors: { "slack.message": slack },
+    });
+    await on.until(await on.receive(), "succeeded");
+    expect(slack.effects).toHaveLength(1);
+    effects[0] = "held";
+    const held = await on.until(await on.receive(), "awaiting_review");
+    expect(slack.effects).toHaveLength(1);
+    expect(held.actions).toMatchObject([{ status: "awaiting_review", reason: "score: 120 of 100" }]);
+    expect(held.run.waitingFor?.reason).toContain("score: 120 of 100");
+    expect(held.steps.find(({ name }) => name === "decide")?.output).toMatchObject({
+      decision: { score: 120 },
+      checks: [
+        { name: "score", passed: false, effect: "held" },
+        { name: "address", passed: true },
+      ],
+    });
+  });
+
   it("takes an event all the way: gather, decide, plan, act", async () => {
     const slack = recordingExecutor();
     const on = open({
