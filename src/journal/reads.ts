@@ -23,6 +23,7 @@ import {
   deliveryFrom,
   eventColumns,
   eventFrom,
+  listedEventFrom,
   integer,
   integerOrNull,
   marks,
@@ -135,7 +136,7 @@ function* eventsPage({ vault }: Scope, query: ListQuery): Sql<Page<EventSummary>
       ? yield* sql.all(`SELECT * FROM runs WHERE event IN (${marks(ids)}) ORDER BY id`, ...ids)
       : [];
   const items = rows.map((row) => ({
-    ...eventFrom(row, vault),
+    ...listedEventFrom(row, vault),
     runs: runs
       .filter((run) => text(run, "event") === text(row, "id"))
       .map((run) => ({

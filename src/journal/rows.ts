@@ -21,7 +21,7 @@ const parsedOrNull = <T>(row: Row, column: string): T | null => {
   return value === null ? null : (JSON.parse(value) as T);
 };
 
-export const eventFrom = (row: Row, vault: Vault): Omit<StoredEvent, "body"> => ({
+const outlineFrom = (row: Row): Omit<StoredEvent, "body" | "headers"> => ({
   id: text(row, "id"),
   source: text(row, "source"),
   type: text(row, "type"),
@@ -30,12 +30,29 @@ export const eventFrom = (row: Row, vault: Vault): Omit<StoredEvent, "body"> => 
   occurredAt: integerOrNull(row, "occurred_at"),
   status: text(row, "status") as EventStatus,
   bodyHash: text(row, "body_hash"),
-  headers: JSON.parse(vault.openText(text(row, "headers"), place.eventHeaders(text(row, "id")))) as Record<
-    string,
-    string
-  >,
   faults: parsed<RoutingFault[]>(row, "faults"),
 });
+
+const headersFrom = (row: Row, vault: Vault) =>
+  JSON.parse(vault.openText(text(row, "headers"), place.eventHeaders(text(row, "id")))) as Record<
+    string,
+    string
+  >;
+
+/** Throws when its sealed headers can't be opened. */
+export const eventFrom = (row: Row, vault: Vault): Omit<StoredEvent, "body"> => ({
+  ...outlineFrom(row),
+  headers: headersFrom(row, vault),
+});
+
+/** For a list, which one damaged row may not hide: its headers are then left out. */
+export function listedEventFrom(row: Row, vault: Vault): Omit<StoredEvent, "body"> {
+  try {
+    return eventFrom(row, vault);
+  } catch {
+    return { ...outlineFrom(row), headers: {} };
+  }
+}
 
 /** Columns of an event without its body, which lists never read. */
 export const eventColumns =

@@ -10,6 +10,7 @@ import type { Vault } from "../../src/journal/vault.ts";
 import { systemClock } from "../../src/resilience/clock.ts";
 import { createIds } from "../../src/resilience/ids.ts";
 import { journalContract } from "../contracts/journal.ts";
+import { openBeside } from "../support/beside.ts";
 import { createRequests } from "../support/requests.ts";
 
 const folders: string[] = [];
@@ -271,6 +272,18 @@ describe("a sealed value", () => {
       expect(() => vault.openBytes(changed, at)).toThrow(index < 9 ? /does not hold/ : /changed or moved/);
     }
     expect(() => vault.openBytes(sealed.subarray(0, 20), at)).toThrow(/changed or moved/);
+  });
+
+  it("of one event that was changed hides no other from a list", async () => {
+    const at = folder();
+    const { store, event } = await fill(at, createVault([one]));
+    const other = openBeside(join(at, "journal.db"));
+    other.run("UPDATE events SET headers = 'x' || headers WHERE id = ?", event);
+    other.close();
+    const { items } = await store.reads.events({ limit: 10 });
+    expect(items.map(({ id, headers }) => ({ id, headers }))).toEqual([{ id: event, headers: {} }]);
+    await expect(store.reads.event(event)).rejects.toThrow();
+    await store.journal.close();
   });
 
   it("is told from bytes of a sender that begin like one", () => {
