@@ -65,6 +65,6 @@ const journalOn = (db: Database): Journal => ({
   eraseContent: (before, limit) => db.write(() => eraseContent(before, limit)),
   eraseHistory: (before, limit) => db.write(() => eraseHistory(before, limit)),
   eraseKeys: (before, limit, after) => db.write(() => eraseKeys(before, limit, after)),
-  trouble: () => db.trouble?.() ?? null,
+  trouble: () => db.trouble(),
   close: () => db.close(),
 });

@@ -262,8 +262,8 @@ export class PostgresFault extends Error {
 
   constructor(error: unknown) {
     super(error instanceof Error ? error.message : String(error));
-    const isServers = error instanceof Error && "severity" in error && "code" in error;
-    this.code = isServers ? String(error.code) : null;
+    const isAnswer = error instanceof Error && "severity" in error && "code" in error;
+    this.code = isAnswer ? String(error.code) : null;
   }
 
   /** Nothing is known of the connection any more, or it is about to end. */
@@ -279,6 +279,15 @@ export class PostgresFault extends Error {
   /** Nothing was wrong with the transaction, and nothing of it is stored: serialization, deadlock, a changed table. */
   get isWorthRepeating(): boolean {
     return ["40001", "40P01", changedTable].includes(this.code ?? "");
+  }
+
+  /** It is the server that stores nothing for anybody now: away, refusing, read-only, without room, its disk failing. */
+  get isServers(): boolean {
+    return this.code === null || /^(08|28|3D|53|57P|58|XX|25006)/.test(this.code);
+  }
+
+  get isNoRoom(): boolean {
+    return this.code?.startsWith("53") === true;
   }
 
   /**

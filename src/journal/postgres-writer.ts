@@ -8,6 +8,8 @@
  *          trips and its flush. While as many of those are under way as may be, the next ones gather. When one of them
  *          fails, each is tried alone, so that it fails for itself.
  * closed   nothing is taken any more; what is under way ends.
+ *
+ * That the server stores nothing is told as this process's trouble, until something of it is stored again.
  */
 import type { Pool, PoolClient } from "pg";
 import { JournalUnavailable } from "../domain/errors.ts";
@@ -18,6 +20,7 @@ import type { FailPoint } from "../resilience/fail-points.ts";
 import { PostgresFault, prepareAnew, Session } from "./postgres-driver.ts";
 import { together } from "./sql.ts";
 import type { Scope, Sql, Transaction } from "./sql.ts";
+import { noRoomMs, Trouble } from "./trouble.ts";
 import type { Vault } from "./vault.ts";
 
 export interface PostgresWriterParts {
@@ -45,6 +48,7 @@ const mostGathered = 200;
 export class PostgresWriter {
   readonly #parts: PostgresWriterParts;
   readonly #underWay = new Set<Promise<unknown>>();
+  readonly #trouble: Trouble;
   #gathered: Gathered[] = [];
   #flushes = 0;
   #scheduled = false;
@@ -52,6 +56,12 @@ export class PostgresWriter {
 
   constructor(parts: PostgresWriterParts) {
     this.#parts = parts;
+    this.#trouble = new Trouble(parts.clock);
+  }
+
+  /** Why nothing can be stored; null when all is well as far as is known. */
+  trouble(): string | null {
+    return this.#trouble.why();
   }
 
   async write<T>(query: (tx: Transaction) => Sql<T>): Promise<T> {
@@ -97,6 +107,7 @@ export class PostgresWriter {
       changes.length = 0;
       return this.#transaction(query, changes);
     });
+    this.#trouble.mended();
     if (changes.length > 0) this.#parts.onChanges(changes);
     return value;
   }
@@ -116,7 +127,11 @@ export class PostgresWriter {
         const fault = error instanceof NotBegun ? error.fault : error;
         if (!(fault instanceof PostgresFault)) throw fault;
         const mayEndOtherwise = error instanceof NotBegun ? !fault.isSilence : fault.isWorthRepeating;
-        if (attempts === mostAttempts || !mayEndOtherwise) throw fault.inOurWords();
+        if (attempts === mostAttempts || !mayEndOtherwise) {
+          if (fault.isServers)
+            this.#trouble.met(`PostgreSQL stores nothing: ${fault.message}`, fault.isNoRoom ? noRoomMs : 0);
+          throw fault.inOurWords();
+        }
         if (fault.code === "0A000") prepareAnew();
       }
     }

@@ -68,6 +68,7 @@ export async function openPostgresJournal(options: PostgresOptions): Promise<Jou
     gather: (query, keys) => writer.gather(query, keys),
     read: (query) => writer.read(query),
     subscribe: (listener) => changes.subscribe(listener),
+    trouble: () => writer.trouble(),
     close,
   });
   return { ...journal, reads: createReads({ read: (query) => reader.read(query) }) };

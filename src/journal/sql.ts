@@ -129,6 +129,6 @@ export interface Database {
   read<T>(query: (scope: Scope) => Sql<T>): Promise<T>;
   subscribe(listener: (change: Change) => void): () => void;
   /** See Journal. */
-  trouble?(): string | null;
+  trouble(): string | null;
   close(): Promise<void>;
 }

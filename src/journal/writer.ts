@@ -22,6 +22,7 @@ import { isBroken, isFull, isUnavailable } from "./sqlite-driver.ts";
 import type { Connection } from "./sqlite-driver.ts";
 import { JournalDamaged } from "./sqlite-health.ts";
 import type { Scope, Sql, Transaction } from "./sql.ts";
+import { noRoomMs, Trouble } from "./trouble.ts";
 
 interface Pending {
   readonly query: (transaction: Transaction) => Sql<unknown>;
@@ -34,7 +35,6 @@ const thick = 8;
 const gatherMs = 2;
 /** Waiting for as long as more come makes batches half as large again, and it is the flush that costs. */
 const moreWaits = 4;
-const troubleMs = 10_000;
 
 export class Writer {
   readonly #open: (again: boolean) => Connection;
@@ -46,12 +46,13 @@ export class Writer {
   #lastBatch = 0;
   #closed = false;
   #damage: JournalDamaged | null = null;
-  #trouble: { readonly why: string; readonly until: number; mended: boolean } | null = null;
+  readonly #trouble: Trouble;
 
   /** `open` gets true when it is called again after an I/O error. */
   constructor(open: (again: boolean) => Connection, clock: Clock) {
     this.#open = open;
     this.#clock = clock;
+    this.#trouble = new Trouble(clock);
     this.#db = open(false);
   }
 
@@ -76,9 +77,7 @@ export class Writer {
 
   /** Why nothing can be stored, or what is stored not be relied on; null when all is well as far as is known. */
   trouble(): string | null {
-    if (this.#damage !== null) return this.#damage.message;
-    if (this.#trouble?.mended === true && this.#clock.now() >= this.#trouble.until) this.#trouble = null;
-    return this.#trouble?.why ?? null;
+    return this.#damage === null ? this.#trouble.why() : this.#damage.message;
   }
 
   /** The file was found damaged while it is in use. */
@@ -142,12 +141,13 @@ export class Writer {
     try {
       const db = this.#connection();
       db.exec("BEGIN IMMEDIATE");
-      const before = this.#trouble ? written(db) : 0;
+      const hadTrouble = this.#trouble.why() !== null;
+      const before = hadTrouble ? written(db) : 0;
       for (const pending of batch) settle.push(this.#carryOut(db, pending, changes));
-      const wrote = this.#trouble !== null && written(db) > before;
+      const wrote = hadTrouble && written(db) > before;
       failPoint("journal.commit");
       db.exec("COMMIT");
-      if (wrote && this.#trouble) this.#trouble.mended = true;
+      if (wrote) this.#trouble.mended();
       failPoint("journal.committed");
     } catch (error) {
       const failure = this.#failed(error);
@@ -186,7 +186,7 @@ export class Writer {
       // SQLite may have rolled back by itself; there is nothing left to undo then.
     }
     if (isBroken(error)) this.#disconnect();
-    this.#trouble = { why: whyNot(error), until: this.#clock.now() + troubleMs, mended: false };
+    this.#trouble.met(whyNot(error), noRoomMs);
     return error instanceof JournalUnavailable
       ? error
       : new JournalUnavailable("the journal could not write to its disk", { cause: error });

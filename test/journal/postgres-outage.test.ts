@@ -113,8 +113,10 @@ describe.skipIf(!postgresPresent)(`a PostgreSQL that fails${postgresNote}`, () =
     ];
     for (const result of await Promise.allSettled(asked))
       expect(result).toMatchObject({ status: "rejected", reason: { name: "JournalUnavailable" } });
+    expect(journal.trouble()).toMatch(/^PostgreSQL stores nothing: .+/);
     await server.start();
     expect(await journal.accept(request(item(["during"])))).toMatchObject([{ duplicate: false }]);
+    expect(journal.trouble()).toBeNull();
     expect(await journal.accept(request(item(["before"])))).toMatchObject([{ duplicate: true }]);
     expect(await journal.claim(run, "other", 60_000)).toBeNull();
     await journal.extendLease({ run, fence: claim?.fence ?? 0 }, 60_000);
@@ -186,6 +188,7 @@ describe.skipIf(!postgresPresent)(`a PostgreSQL that fails${postgresNote}`, () =
     const waiting = journal.extendLease(key, 1_000);
     expect(await journal.accept(request(item(["b"])))).toMatchObject([{ duplicate: false }]);
     await expect(waiting).rejects.toThrow(JournalUnavailable);
+    expect(journal.trouble()).toBeNull();
     await client.end();
     await journal.extendLease(key, 1_000);
     await journal.close();
