@@ -2,11 +2,15 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Action } from "../../src/domain/action.ts";
+import { ServiceClosed, ServiceError } from "../../src/domain/errors.ts";
 import type { AcceptedItem, Claim } from "../../src/domain/ports.ts";
 import type { JournalParts } from "../../src/journal/journal.ts";
 import { migrations } from "../../src/journal/migrations/index.ts";
 import { openPostgresJournal } from "../../src/journal/postgres.ts";
 import { systemClock } from "../../src/resilience/clock.ts";
+import { createGuard } from "../../src/resilience/guard.ts";
+import type { Guard } from "../../src/resilience/guard.ts";
+import { createTurns } from "../../src/resilience/turns.ts";
 import { createIds } from "../../src/resilience/ids.ts";
 import { postgresNote, postgresPresent, testDatabase } from "../support/postgres.ts";
 import type { TestDatabase } from "../support/postgres.ts";
@@ -247,6 +251,42 @@ describe.skipIf(!postgresPresent)(`eight processes on one PostgreSQL${postgresNo
     const opened = await all(({ state }) => state.put("breaker", "github", { state: "open" }, 0));
     const probes = await all(({ state }) => state.put("breaker", "github", { state: "half-open" }, 1));
     expect([opened, probes].map((puts) => puts.filter(Boolean).length)).toEqual([1, 1]);
+  });
+
+  it("what a service did to one closes it to all, what a person pauses is paused in all, and one opens it again", async () => {
+    const guards = fleet.map(({ state }) =>
+      createGuard({
+        state,
+        clock,
+        settings: () => ({ failures: 5, openForMs: 3_600_000, maxOpenForMs: 3_600_000, probeMs: 60_000 }),
+        onChange: () => {},
+      }),
+    );
+    const down = new ServiceError("zendesk", "unavailable", "answered 503");
+    const call = (guard: Guard, service: string) =>
+      guard.call(service, async () => {
+        if (service === "zendesk") throw down;
+      });
+    const failed = await Promise.allSettled(guards.slice(0, 5).map((guard) => call(guard, "zendesk")));
+    expect(failed.map((one) => one.status === "rejected" && one.reason)).toEqual(Array(5).fill(down));
+    await guards[7]?.pause("linear", "a move");
+    for (const service of ["zendesk", "linear"])
+      for (const one of await Promise.allSettled(guards.map((guard) => call(guard, service))))
+        expect(one).toMatchObject({ status: "rejected", reason: expect.any(ServiceClosed) });
+    const resumed = await Promise.all(guards.map((guard) => guard.resume("linear")));
+    expect(resumed.filter(Boolean)).toHaveLength(1);
+    await Promise.all(guards.map((guard) => call(guard, "linear")));
+  });
+
+  it("all together ask a vendor no more than it takes", async () => {
+    const turns = fleet.map(({ state }) =>
+      createTurns({ state, clock, ratesOf: () => [{ limit: 10, perMs: 3_600_000 }] }),
+    );
+    const taken = await Promise.allSettled(
+      turns.flatMap((own) => [1, 2, 3].map(() => own.take("hubspot", 1, new AbortController().signal))),
+    );
+    expect(taken.filter(({ status }) => status === "fulfilled")).toHaveLength(10);
+    for (const one of taken) if (one.status === "rejected") expect(one.reason).toBeInstanceOf(ServiceClosed);
   });
 
   it("ten that start at once on an empty database make its tables once", async () => {
