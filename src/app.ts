@@ -5,9 +5,11 @@ import { startAdministration } from "./administration.ts";
 import type { Environment } from "./config/environment.ts";
 import type { Fault } from "./config/faults.ts";
 import { watchConfig } from "./config/reload.ts";
+import { configurationOf, noteConfiguration } from "./config-noted.ts";
 import { makeFolder, ownToken, writeServerFile } from "./data-folder.ts";
 import type { Place } from "./data-folder.ts";
 import type { Audit } from "./domain/audit.ts";
+import type { State } from "./domain/ports.ts";
 import { keepGauges } from "./gauges.ts";
 import { createGuarding, showBreakers } from "./guarding.ts";
 import { everyHour, showSecretAges } from "./hourly.ts";
@@ -166,6 +168,7 @@ async function startParts(
   let configFaults: readonly Fault[] = [];
 
   const adminToken = environment.adminToken ?? ownToken(dataDir);
+  await noteConfiguration(store.state, current().settings);
   const upkeep = await createUpkeep(parts);
   await journal.releaseOrphans();
   await showBreakers(guard, metrics);
@@ -215,7 +218,9 @@ async function startParts(
       processes.reloaded();
       hourly.now();
       log.info({ config: settings.loaded.hash.slice(0, 12) }, "the changed configuration is in force");
-      reloaded(audit, settings).catch((err: unknown) => log.warn({ err }, "a reload could not be recorded"));
+      reloaded(store.state, audit, settings).catch((err: unknown) =>
+        log.warn({ err }, "a reload could not be recorded"),
+      );
     },
     onBad: (faults) => {
       configFaults = faults;
@@ -260,12 +265,14 @@ async function startParts(
 
 const placeOf = ({ host, port }: Place): Place => ({ host, port });
 
-const reloaded = (audit: Audit, { loaded }: Settings): Promise<void> =>
-  audit.record({
+async function reloaded(state: State, audit: Audit, settings: Settings): Promise<void> {
+  if (!(await noteConfiguration(state, settings))) return;
+  await audit.record({
     by: "file",
     address: null,
     deed: "config.reload",
-    object: basename(loaded.file),
+    object: basename(settings.loaded.file),
     reason: null,
-    details: { config: loaded.hash.slice(0, 12) },
+    details: { config: configurationOf(settings) },
   });
+}

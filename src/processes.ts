@@ -8,7 +8,7 @@
  * up within an hour. Nothing is decided by them.
  */
 import { hostname } from "node:os";
-import { hashJson } from "./domain/json.ts";
+import { configurationOf } from "./config-noted.ts";
 import type { Json } from "./domain/json.ts";
 import type { State } from "./domain/ports.ts";
 import type { ProcessRow } from "./http/admin-views.ts";
@@ -42,31 +42,18 @@ const forgetMs = 3_600_000;
 /** A changed file reaches one process a little later than another. */
 const spreadMs = 30_000;
 
-/** Times in milliseconds since the epoch, each by the clock of the process that it is of. */
-interface ProcessRecord {
-  readonly id: string;
-  readonly role: ProcessRow["role"];
-  readonly host: string;
-  readonly pid: number;
-  readonly version: string;
-  readonly config: string;
-  readonly configSince: number;
-  readonly startedAt: number;
-  readonly seenAt: number;
+/** Times are by the clock of the process that it is of. */
+interface ProcessRecord extends Omit<ProcessRow, "leading" | "trouble"> {
   readonly gone: boolean;
 }
-
-/** Of what the file and the prompts say, not of their secrets. */
-const configOf = ({ loaded, prompts }: Settings): string =>
-  hashJson({ file: loaded.hash, prompts: [...prompts].map(([name, { hash }]) => [name, hash]) }).slice(0, 12);
 
 /** The record of this process, as it is now. */
 function ownRecord({ clock, owner, role, settings }: ProcessParts): () => ProcessRecord {
   const startedAt = clock.now();
-  let config = configOf(settings());
+  let config = configurationOf(settings());
   let configSince = startedAt;
   return () => {
-    const now = configOf(settings());
+    const now = configurationOf(settings());
     if (now !== config) configSince = clock.now();
     config = now;
     return {

@@ -1,7 +1,7 @@
 /** From a file to a configuration, or to every fault in it at once. Reads files; never throws for what they hold. */
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import { hashJson } from "../domain/json.ts";
+import { hashJson, isObject } from "../domain/json.ts";
 import type { Json } from "../domain/json.ts";
 import { crossChecks } from "./cross-checks.ts";
 import type { CheckExpression } from "./cross-checks.ts";
@@ -38,7 +38,10 @@ export type LoadResult =
       readonly ok: true;
       readonly config: Config;
       readonly warnings: readonly Fault[];
-      /** Of everything that the file says, secrets excepted: they can be rotated without becoming another configuration. */
+      /**
+       * Of everything that the file says, without secrets, which can be rotated without becoming another configuration, and
+       * without where a process listens.
+       */
       readonly hash: string;
       /** Absolute. */
       readonly file: string;
@@ -109,7 +112,7 @@ async function readConfig(
 
   const config = withAliases(parsed.data);
   const { idle, warnings } = idleWarnings(config, lenient, yaml, options.now);
-  const hash = hashJson(withoutSecrets(yaml.value, resolved.value));
+  const hash = hashJson(withoutPlaces(withoutSecrets(yaml.value, resolved.value)));
   return { ok: true, config, warnings: inOrder(warnings), hash, file, promptsFolder, idle };
 }
 
@@ -277,6 +280,15 @@ function withoutSecrets(raw: unknown, resolved: unknown): Json {
     if (node?.["x-secret"] === true) setAt(copy, at, written);
   });
   return JSON.parse(JSON.stringify(copy)) as Json;
+}
+
+/** Two processes of one installation listen at different addresses, and have one configuration. */
+function withoutPlaces(file: Json): Json {
+  const server = isObject(file) ? file["server"] : undefined;
+  if (!isObject(file) || server === undefined || !isObject(server)) return file;
+  const places = ["host", "port", "adminHost", "adminPort"];
+  const rest = Object.entries(server).filter(([name]) => !places.includes(name));
+  return { ...file, server: Object.fromEntries(rest) };
 }
 
 // ── Faults ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -242,6 +242,20 @@ sources:
 describe("the hash of a configuration", () => {
   const hash = async (text: string, env = {}): Promise<string> => (await good(text, { env })).hash;
 
+  it("is the same wherever a process listens, and another when it is reached elsewhere", async () => {
+    const server = (words: string) => `version: 1\nserver: { ${words} }\n`;
+    const one = await hash(server("port: '${P:-8080}', publicUrl: 'https://a.example'"));
+    expect(
+      await hash(
+        server(
+          "host: 127.0.0.1, adminHost: 127.0.0.1, adminPort: 1, port: '${P:-8080}', publicUrl: 'https://a.example'",
+        ),
+        { P: "9" },
+      ),
+    ).toBe(one);
+    expect(await hash(server("publicUrl: 'https://b.example'"))).not.toBe(one);
+  });
+
   it("is the same for the same meaning, whatever the layout, the comments and the secrets", async () => {
     const one = await hash(slack("#a"), { T: "t" });
     expect(await hash(`# why\n${slack("#a")}`, { T: "rotated" })).toBe(one);

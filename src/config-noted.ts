@@ -1,0 +1,21 @@
+/**
+ * Which configuration the installation has, as one hash of its file and its prompts: so that a change is audited once,
+ * although each process of a fleet reads the changed file, a little later than another.
+ */
+import { hashJson } from "./domain/json.ts";
+import type { State } from "./domain/ports.ts";
+import type { Settings } from "./in-force.ts";
+
+const key = "configuration";
+
+/** Of what the file and the prompts say; not of secrets, nor of where a process listens. */
+export const configurationOf = ({ loaded, prompts }: Settings): string =>
+  hashJson({ file: loaded.hash, prompts: [...prompts].map(([name, { hash }]) => [name, hash]) }).slice(0, 12);
+
+/** True when it was another one until now, and no other process has noted the change. */
+export async function noteConfiguration(state: State, settings: Settings): Promise<boolean> {
+  const configuration = configurationOf(settings);
+  const noted = await state.get("meta", key);
+  if (noted?.value === configuration) return false;
+  return state.put("meta", key, configuration, noted?.version ?? 0);
+}
