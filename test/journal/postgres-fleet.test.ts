@@ -268,7 +268,13 @@ describe.skipIf(!postgresPresent)(`eight processes on one PostgreSQL${postgresNo
         if (service === "zendesk") throw down;
       });
     const failed = await Promise.allSettled(guards.slice(0, 5).map((guard) => call(guard, "zendesk")));
-    expect(failed.map((one) => one.status === "rejected" && one.reason)).toEqual([down, down, down, down, down]);
+    expect(failed.map((one) => one.status === "rejected" && one.reason)).toEqual([
+      down,
+      down,
+      down,
+      down,
+      down,
+    ]);
     await guards[7]?.pause("linear", "a move");
     for (const service of ["zendesk", "linear"])
       for (const one of await Promise.allSettled(guards.map((guard) => call(guard, service))))
