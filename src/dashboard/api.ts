@@ -140,6 +140,18 @@ export interface BreakerRow {
     readonly until: string | null;
   } | null;
 }
+export interface ProcessRow {
+  readonly id: string;
+  readonly role: "all" | "ingest" | "worker";
+  readonly host: string;
+  readonly pid: number;
+  readonly version: string;
+  readonly config: string;
+  readonly startedAt: string;
+  readonly seenAt: string;
+  readonly leading: boolean;
+  readonly trouble: string | null;
+}
 export interface SourceRow {
   readonly name: string;
   readonly type: string;

@@ -13,9 +13,14 @@ const quietMs = 400;
 
 /**
  * Reads `path`, and again when the live feed tells of a change that `touches` it. Changes that come in a burst lead to
- * one read after `quietMs`. The last good answer stays on the page while a later read fails.
+ * one read after `quietMs`. The last good answer stays on the page while a later read fails. With `everyMs` it is read
+ * so often besides.
  */
-export function useLoaded<T>(path: string, touches: (change: LiveChange) => boolean): Loaded<T> {
+export function useLoaded<T>(
+  path: string,
+  touches: (change: LiveChange) => boolean,
+  everyMs: number | null = null,
+): Loaded<T> {
   const [loaded, setLoaded] = useState<Loaded<T>>({ data: null, fault: null });
   const [round, setRound] = useState(0);
   const [stale, setStale] = useState(false);
@@ -29,6 +34,11 @@ export function useLoaded<T>(path: string, touches: (change: LiveChange) => bool
     }, quietMs);
     return () => clearTimeout(timer);
   }, [stale]);
+  useEffect(() => {
+    if (everyMs === null) return undefined;
+    const timer = setInterval(() => setStale(true), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs]);
   useEffect(() => setLoaded({ data: null, fault: null }), [path]);
   useEffect(() => {
     let current = true;

@@ -5,6 +5,7 @@ import { EventPage } from "./event.tsx";
 import { connect, useLiveState } from "./live.ts";
 import { Overview } from "./overview.tsx";
 import { Empty } from "./parts.tsx";
+import { Processes } from "./processes.tsx";
 import { RunPage } from "./run.tsx";
 import { Deeds } from "./deeds.tsx";
 import { Breakers, Sources } from "./services.tsx";
@@ -13,6 +14,7 @@ const links = [
   ["", "Overview"],
   ["breakers", "Breakers"],
   ["sources", "Sources"],
+  ["processes", "Processes"],
   ["audit", "Audit"],
 ] as const;
 
@@ -33,6 +35,7 @@ function Part({ route: [name = "", id = ""] }: { route: readonly string[] }) {
   if (name === "runs" && id !== "") return <RunPage id={id} />;
   if (name === "breakers") return <Breakers />;
   if (name === "sources") return <Sources />;
+  if (name === "processes") return <Processes />;
   if (name === "audit") return <Deeds />;
   return (
     <Empty>
