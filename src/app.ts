@@ -13,9 +13,10 @@ import type { State } from "./domain/ports.ts";
 import { keepGauges } from "./gauges.ts";
 import { createGuarding, showBreakers } from "./guarding.ts";
 import { everyHour, showSecretAges } from "./hourly.ts";
-import { loadSettings, putInForce } from "./in-force.ts";
+import { capsOf, loadSettings, putInForce, unpricedNotes } from "./in-force.ts";
 import type { InForce, Settings, SettingsOptions } from "./in-force.ts";
 import { createInbox } from "./inbox/accept.ts";
+import { createBudget } from "./llm/budget.ts";
 import { createFallbackWatch } from "./observability/fallback-rate.ts";
 import { createLog } from "./observability/log.ts";
 import type { Log } from "./observability/log.ts";
@@ -131,12 +132,24 @@ function groundFor(
     alerts,
     ids: createIds(clock),
   };
+  const budget = createBudget({
+    state: store.state,
+    clock,
+    caps: (agent) => capsOf(config(), agent),
+    dearest: () => inForce.settings.prices.dearest(clock.now()),
+    onCap: (agent, cap, level, message) => {
+      known.metrics.modelCaps.inc({ agent, cap, level });
+      alerts.raise("spend-cap", agent, message);
+    },
+  });
   const decided = {
+    budget,
     watchOf: (source: string) => heldWatch(store.state, source),
     onAsked: (agent: string, fell: boolean) => fallbacks.decided(agent, fell),
   };
   const reload = (next: Settings): void => {
     inForce = putInForce(next, { ...ground, ...decided });
+    for (const { message, fix } of unpricedNotes(next, clock.now())) base.log.warn({}, `${message}. ${fix}`);
   };
   reload(settings);
   return { ground, reload };

@@ -21,7 +21,10 @@ import { compileCondition, compileExpression } from "./inbox/expressions.ts";
 import { compileRoute } from "./inbox/routing.ts";
 import { createAnthropicModel } from "./llm/anthropic.ts";
 import { createDecider } from "./llm/decide.ts";
+import type { Budget, Caps } from "./llm/budget.ts";
 import { createOpenaiModel } from "./llm/openai.ts";
+import { loadPrices } from "./llm/prices.ts";
+import type { PriceTable } from "./llm/prices.ts";
 import { loadPrompts } from "./llm/prompts.ts";
 import type { Prompt } from "./llm/prompts.ts";
 import type { Log } from "./observability/log.ts";
@@ -39,6 +42,7 @@ export interface Settings {
   readonly ok: true;
   readonly loaded: Loaded;
   readonly prompts: ReadonlyMap<string, Prompt>;
+  readonly prices: PriceTable;
 }
 
 export interface SettingsOptions {
@@ -66,14 +70,17 @@ export async function loadSettings(
     },
   });
   if (!loaded.ok) return loaded;
-  const { prompts, faults } = await loadPrompts({
-    folders: [loaded.promptsFolder, packagePrompts],
+  const folders = [loaded.promptsFolder, packagePrompts];
+  const prices = await loadPrices(folders, parseYaml);
+  const { prompts, faults: promptFaults } = await loadPrompts({
+    folders,
     agents,
     models: Object.keys(loaded.config.models),
     parseYaml,
     compileCondition,
   });
-  return faults.length > 0 ? { ok: false, faults } : { ok: true, loaded, prompts };
+  const faults = [...promptFaults, ...prices.faults];
+  return faults.length > 0 ? { ok: false, faults } : { ok: true, loaded, prompts, prices: prices.table };
 }
 
 export interface InForce {
@@ -94,6 +101,7 @@ export interface InForceParts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly environment: Environment;
+  readonly budget: Budget;
   /** The watch that is held for a source. */
   readonly watchOf: (source: string) => Promise<Watch | null>;
   readonly onAsked: (agent: string, fell: boolean) => void;
@@ -102,7 +110,10 @@ export interface InForceParts {
 export function putInForce(settings: Settings, parts: InForceParts): InForce {
   const { config, hash } = settings.loaded;
   const models = new Map(
-    Object.entries(config.models).map(([name, model]) => [name, createModel(name, model, parts)]),
+    Object.entries(config.models).map(([name, model]) => [
+      name,
+      createModel(name, model, settings.prices, parts),
+    ]),
   );
   const modes = new Map(config.routes.map((route) => [route.name, route.mode]));
   const policies = new Map(
@@ -139,8 +150,15 @@ export function putInForce(settings: Settings, parts: InForceParts): InForce {
   };
 }
 
-function createModel(name: string, config: ModelConfig, { environment, clock }: InForceParts): Model {
-  const options = { name, model: config.model, timeoutMs: config.timeout, apiKey: config.apiKey, clock };
+function createModel(
+  name: string,
+  config: ModelConfig,
+  prices: PriceTable,
+  { environment, clock }: InForceParts,
+): Model {
+  const { model, timeout: timeoutMs, apiKey } = config;
+  const price = () => prices.of(model, clock.now());
+  const options = { name, model, timeoutMs, apiKey, price, clock };
   switch (config.provider) {
     case "anthropic":
       return createAnthropicModel({
@@ -162,4 +180,24 @@ function doorOf({ allowFrom, requireHttps, maxBody }: SourceConfig, book: Addres
 function sourceOptions(name: string, source: SourceConfig, publicUrl: string): SourceOptions {
   const place = { name, publicUrl };
   return { ...source, ...place };
+}
+
+/** Models whose calls can't be priced, and what that means. */
+export function unpricedNotes({ loaded, prices }: Settings, now: number): { message: string; fix: string }[] {
+  return Object.entries(loaded.config.models)
+    .filter(([, { model }]) => prices.of(model, now) === null)
+    .map(([name, { model }]) => ({
+      message: `no price is known for ${model} (models.${name}): caps on spending count it as the dearest model that is listed`,
+      fix: "Add its price to prompts/prices.yaml (docs/decisions.md says how).",
+    }));
+}
+
+/** What an agent's decisions may cost. */
+export function capsOf({ limits }: Loaded["config"], agent: string): Caps {
+  const own = limits.perAgent[agent];
+  return {
+    perRun: own?.usdPerRun ?? limits.usdPerRun,
+    agentPerDay: own?.usdPerDay ?? null,
+    perDay: limits.usdPerDay,
+  };
 }

@@ -1,7 +1,7 @@
 /** `signalbox check`: every fault of the configuration and the prompts. Starts nothing, makes no request. */
 import { gapNotes } from "../config/gaps.ts";
 import { renderFaults } from "../config/faults.ts";
-import { loadSettings } from "../in-force.ts";
+import { loadSettings, unpricedNotes } from "../in-force.ts";
 import type { Settings } from "../in-force.ts";
 import { systemClock } from "../resilience/clock.ts";
 import type { Context } from "./context.ts";
@@ -16,7 +16,12 @@ export async function check(context: Context): Promise<ExitCode> {
   const settings = await loadSettings(settingsOptions(context), systemClock.now());
   const faults = settings.ok ? [] : settings.faults;
   const warnings = settings.ok ? settings.loaded.warnings : [];
-  const notes = settings.ok ? gapNotes(settings.loaded.config, settings.loaded.idle.sources) : [];
+  const notes = settings.ok
+    ? [
+        ...gapNotes(settings.loaded.config, settings.loaded.idle.sources),
+        ...unpricedNotes(settings, systemClock.now()),
+      ]
+    : [];
   if (terminal.json) terminal.printJson({ ok: settings.ok, faults, warnings, notes });
   else if (settings.ok) {
     if (warnings.length > 0) {

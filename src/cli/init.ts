@@ -1,6 +1,7 @@
 /** `signalbox init`: a configuration to begin with. Files that exist are kept, unless `--force`. */
 import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
+import { pricesFile } from "../llm/prices.ts";
 import { packagePrompts, packageRoot } from "../package.ts";
 import type { Context } from "./context.ts";
 import { Failure } from "./failure.ts";
@@ -22,7 +23,8 @@ export function init(context: Context, options: { force?: boolean }): void {
   const files = [
     { from: join(packageRoot, "signalbox.yaml"), to: config },
     ...readdirSync(packagePrompts)
-      .filter((name) => name.endsWith(".yaml"))
+      // List prices are to come with each version; one's own file adds to them.
+      .filter((name) => name.endsWith(".yaml") && name !== pricesFile)
       .map((name) => ({ from: join(packagePrompts, name), to: join(folder, "prompts", name) })),
   ];
   const written: string[] = [];

@@ -210,8 +210,11 @@ const alertKinds = [
   "source-silent",
   "fallback-rate",
   "action-cap",
+  "spend-cap",
   "journal",
 ] as const;
+
+const usd = z.number().min(0).max(1_000_000);
 
 export const Config = z.strictObject({
   version: z.literal(1).describe("Version of this format: 1."),
@@ -299,11 +302,25 @@ export const Config = z.strictObject({
         .describe(
           "Outward actions of one agent within an hour; more wait for a person. Dry runs and what a person approved do not count. Default 1000.",
         ),
+      usdPerRun: usd
+        .default(1)
+        .describe(
+          "What the model calls of one run may cost at most, in USD; then the rules decide. Default 1.",
+        ),
+      usdPerDay: usd
+        .default(100)
+        .describe(
+          "What all model calls of a day (UTC) may cost at most, in USD: from 80% on a cheaper model is asked, then the rules decide. Default 100.",
+        ),
       perAgent: z
         .record(
           name,
           z.strictObject({
-            actionsPerHour: count(1_000_000).describe("For this agent, instead of the general one."),
+            actionsPerHour: count(1_000_000)
+              .optional()
+              .describe("For this agent, instead of the general one."),
+            usdPerRun: usd.optional().describe("For this agent, instead of the general one."),
+            usdPerDay: usd.optional().describe("What this agent's decisions may cost within a day."),
           }),
         )
         .default({})

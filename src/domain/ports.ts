@@ -350,6 +350,14 @@ export interface ModelAnswer {
   readonly stop: ModelStop;
   readonly usage: StepUsage;
 }
+/** In USD per million tokens. */
+export interface ModelPrice {
+  readonly input: number;
+  readonly output: number;
+  readonly cacheRead: number;
+  /** Writing the five-minute cache; vendors that charge nothing extra have the input price here. */
+  readonly cacheWrite: number;
+}
 /** One provider and model; its breaker's service is `model:<provider>/<model>`. Throws ServiceError. */
 export interface Model {
   readonly name: string;
@@ -358,6 +366,8 @@ export interface Model {
   /** False without a key. */
   readonly configured: boolean;
   readonly timeoutMs: number;
+  /** Today's; null when it is not known. */
+  readonly price?: () => ModelPrice | null;
   complete(request: ModelRequest): Promise<ModelAnswer>;
 }
 
@@ -369,6 +379,8 @@ export interface DeciderRequest {
   readonly facts: JsonObject;
   readonly rules: () => unknown;
   readonly rulesOnly: string | null;
+  /** What the run's earlier decisions cost, in USD. */
+  readonly spentUsd: number;
   readonly signal: AbortSignal;
 }
 export interface DeciderAnswer {

@@ -36,6 +36,7 @@ export function createAnthropicModel(options: ModelOptions): Model {
     model: options.model,
     configured: apiKey !== "",
     timeoutMs: options.timeoutMs,
+    price: options.price,
     async complete(request) {
       if (apiKey === "") throw noKey(service, "ANTHROPIC_API_KEY");
       return callProvider(service, options, request.signal, async (signal) => {
@@ -46,7 +47,7 @@ export function createAnthropicModel(options: ModelOptions): Model {
         const answer: unknown = await sdk.messages.create(body, { signal });
         const message = Message.safeParse(answer);
         if (!message.success) throw unreadable(service);
-        return readMessage(message.data, options.model);
+        return readMessage(message.data, options);
       });
     },
   };
@@ -105,7 +106,7 @@ function wireSchema(
   }
 }
 
-function readMessage(message: Message, model: string): ModelAnswer {
+function readMessage(message: Message, { model, price }: ModelOptions): ModelAnswer {
   const { usage } = message;
   const cacheWrite = usage.cache_creation_input_tokens ?? 0;
   const cacheRead = usage.cache_read_input_tokens ?? 0;
@@ -116,7 +117,7 @@ function readMessage(message: Message, model: string): ModelAnswer {
       model,
       inputTokens: usage.input_tokens + cacheWrite + cacheRead,
       outputTokens: usage.output_tokens,
-      costUsd: costUsd(model, {
+      costUsd: costUsd(price(), {
         input: usage.input_tokens,
         cacheRead,
         cacheWrite,

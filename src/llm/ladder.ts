@@ -5,7 +5,7 @@
  *   no connection, 5xx              after a short wait (its Retry-After, when that is at most five seconds)
  *   429 with a short Retry-After    after that wait; without one, or with a longer one, the next model is quicker
  *   an answer the schema refuses    at once, with the issues, so that the model can repair it
- * Everything else (time-out, refusal, cut answer, bad key, bad request, open breaker) leads to the next model, and
+ * Everything else (time-out, refusal, cut answer, bad key, bad request, open breaker, a cap) leads to the next model, and
  * after the last one to the rules. When the caller's own time is over, nobody is asked any more.
  */
 import type { FaultKind } from "../domain/errors.ts";
@@ -23,6 +23,8 @@ export type AttemptOutcome =
     }
   /** Not called: its breaker is open until then, in milliseconds since the epoch. */
   | { readonly kind: "closed"; readonly until: number }
+  /** Not called: it might have passed a cap. */
+  | { readonly kind: "capped"; readonly why: string }
   /** Our own fault, such as a schema that can't be sent. */
   | { readonly kind: "broken" }
   /** The caller's signal aborted. */
@@ -112,6 +114,8 @@ function cause(label: string, outcome: AttemptOutcome, timeoutMs: number | null)
       return `${label}'s answer was cut off at its limit of tokens`;
     case "closed":
       return `${label}'s breaker is open until ${new Date(outcome.until).toISOString()}`;
+    case "capped":
+      return outcome.why;
     case "broken":
       return `${label} could not be asked because of a fault on our side`;
     case "aborted":

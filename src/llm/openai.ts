@@ -55,7 +55,7 @@ export function createOpenaiModel(options: ModelOptions): Model {
     const answer: unknown = await sdk.chat.completions.create(body, { signal });
     const completion = Completion.safeParse(answer);
     if (!completion.success) throw unreadable(service);
-    return readCompletion(completion.data, options.model);
+    return readCompletion(completion.data, options);
   }
 
   return {
@@ -64,6 +64,7 @@ export function createOpenaiModel(options: ModelOptions): Model {
     model: options.model,
     configured: apiKey !== "",
     timeoutMs: options.timeoutMs,
+    price: options.price,
     async complete(request) {
       if (apiKey === "") throw noKey(service, "OPENAI_API_KEY");
       return callProvider(service, options, request.signal, async (signal) => {
@@ -145,7 +146,7 @@ async function wireSchema(
   }
 }
 
-function readCompletion(completion: Completion, model: string): ModelAnswer {
+function readCompletion(completion: Completion, { model, price }: ModelOptions): ModelAnswer {
   const choice = completion.choices[0];
   const input = completion.usage?.prompt_tokens ?? 0;
   const output = completion.usage?.completion_tokens ?? 0;
@@ -159,7 +160,7 @@ function readCompletion(completion: Completion, model: string): ModelAnswer {
       outputTokens: output,
       // A server that reports no usage has an unknown cost, not none.
       costUsd: completion.usage
-        ? costUsd(model, { input: input - cacheRead, cacheRead, cacheWrite: 0, output })
+        ? costUsd(price(), { input: input - cacheRead, cacheRead, cacheWrite: 0, output })
         : null,
     },
   };

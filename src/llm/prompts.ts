@@ -7,6 +7,7 @@ import { hashJson } from "../domain/json.ts";
 import type { Json, JsonObject } from "../domain/json.ts";
 import type { ModelRequest } from "../domain/ports.ts";
 import { cutToTokens, fairCut, tokensOf } from "../domain/untrusted-text.ts";
+import { pricesFile } from "./prices.ts";
 import { faultsOfIssues, faultsOfTemplate, insteadOf } from "./prompt-faults.ts";
 import type { ParseYaml, PromptFault, PromptYaml } from "./prompt-faults.ts";
 import { RuleList, compileRules } from "./prompt-rules.ts";
@@ -28,6 +29,8 @@ export interface Prompt {
   readonly description: string | null;
   /** Names under `models:` in the configuration, in the order in which they are asked. */
   readonly models: readonly string[];
+  /** The name of the model that is asked alone once most of a cap is spent; null where it is the cheapest of `models`. */
+  readonly cheaper: string | null;
   readonly maxOutputTokens: number;
   /** What decides without a model, before the agent's own rules. */
   readonly rules: readonly PromptRule[];
@@ -63,6 +66,7 @@ const PromptFile = z.strictObject({
   version: z.int().min(1),
   description: z.string().optional(),
   models: z.array(z.string().min(1)).min(1).max(5),
+  cheaper: z.string().min(1).nullish(),
   maxInputTokens: z.int().min(500).max(900_000).default(100_000),
   maxOutputTokens: z.int().min(64).max(64_000).default(4_096),
   system: z.string().min(1),
@@ -119,7 +123,7 @@ async function findFiles(folders: readonly string[]): Promise<{ file: string; ou
 
 async function yamlFilesIn(folder: string): Promise<string[]> {
   try {
-    return (await readdir(folder)).filter((name) => /^[^.].*\.ya?ml$/.test(name));
+    return (await readdir(folder)).filter((name) => /^[^.].*\.ya?ml$/.test(name) && name !== pricesFile);
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
     throw error;
@@ -205,17 +209,15 @@ function formerKeys(yaml: PromptYaml): PromptFault[] {
 
 function unknownModels(yaml: PromptYaml, content: PromptFile, models: readonly string[]): PromptFault[] {
   if (models.length === 0) return [];
-  return content.models.flatMap((name, index) =>
-    models.includes(name)
-      ? []
-      : [
-          yaml.fault(
-            ["models", index],
-            `there is no model "${name}" in the configuration`,
-            insteadOf(name, models),
-          ),
-        ],
-  );
+  const named = [
+    ...content.models.map((name, index) => ({ name, at: ["models", index] })),
+    ...(content.cheaper == null ? [] : [{ name: content.cheaper, at: ["cheaper"] }]),
+  ];
+  return named
+    .filter(({ name }) => !models.includes(name))
+    .map(({ name, at }) =>
+      yaml.fault(at, `there is no model "${name}" in the configuration`, insteadOf(name, models)),
+    );
 }
 
 interface Texts {
@@ -303,6 +305,7 @@ function createPrompt(
     version: content.version,
     description: content.description ?? null,
     models: [...new Set(content.models)],
+    cheaper: content.cheaper ?? null,
     maxOutputTokens: content.maxOutputTokens,
     rules,
     policy,

@@ -1,4 +1,4 @@
-import type { Model } from "../domain/ports.ts";
+import type { Model, ModelPrice } from "../domain/ports.ts";
 import { ServiceError } from "../domain/errors.ts";
 import type { FaultKind } from "../domain/errors.ts";
 import { deadline } from "../resilience/clock.ts";
@@ -15,6 +15,8 @@ export interface ModelOptions {
   readonly baseURL?: string | undefined;
   /** From the request's first byte to the answer's last one. */
   readonly timeoutMs: number;
+  /** Today's; null when it is not known, and then so is what a call cost. */
+  readonly price: () => ModelPrice | null;
   readonly clock: Clock;
 }
 
@@ -80,15 +82,11 @@ export const statusOf = (error: unknown): number | null => numberField(error, "s
 function blame(service: string, error: unknown, clock: Clock): ServiceError {
   if (error instanceof ServiceError) return error;
   const status = statusOf(error);
-  if (status === null)
-    return new ServiceError(
-      service,
-      "unavailable",
-      `the connection failed${bracketed(connectionCode(error))}`,
-      {
-        effect: "unknown",
-      },
-    );
+  if (status === null) {
+    const code = connectionCode(error);
+    const effect = code !== null && neverConnected.includes(code) ? "none" : "unknown";
+    return new ServiceError(service, "unavailable", `the connection failed${bracketed(code)}`, { effect });
+  }
   const code = wordField(error, "code") ?? wordField(error, "type");
   const unpaid =
     status === 402 || code === "billing_error" || /credit balance is too low/i.test(vendorText(error));
@@ -104,6 +102,9 @@ function blame(service: string, error: unknown, clock: Clock): ServiceError {
     { status, retryAfterMs: exhausted ? null : retryAfterMs(error, clock) },
   );
 }
+
+/** Nothing was asked: nothing is billed. */
+const neverConnected = ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"];
 
 function kindOf(status: number): FaultKind {
   if (status === 429) return "rate-limited";

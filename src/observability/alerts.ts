@@ -26,7 +26,7 @@ import type { Log } from "./log.ts";
 import { redactText } from "./redact.ts";
 
 export type AlertKind =
-  "dead-letter" | "breaker-open" | "source-silent" | "fallback-rate" | "action-cap" | "journal";
+  "dead-letter" | "breaker-open" | "source-silent" | "fallback-rate" | "action-cap" | "spend-cap" | "journal";
 
 export interface AlertParts {
   readonly settings: () => { readonly to: readonly ("slack" | "email")[]; readonly on: readonly AlertKind[] };

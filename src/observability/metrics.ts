@@ -15,6 +15,8 @@ export interface Metrics {
   readonly breakerChanges: Counter<"service" | "state">;
   readonly modelTokens: Counter<"model" | "direction">;
   readonly modelCostUsd: Counter<"model">;
+  /** sparing: most of a cap is spent; spent: a call would have passed it. */
+  readonly modelCaps: Counter<"agent" | "cap" | "level">;
   readonly deadLetters: Gauge;
   readonly reviewsPending: Gauge;
   readonly watchExpires: Gauge<"source">;
@@ -96,6 +98,12 @@ export function createMetrics(): Metrics {
       name: "signalbox_model_cost_usd_total",
       help: "What model calls cost, for models whose price is known.",
       labelNames: ["model"],
+      registers,
+    }),
+    modelCaps: new Counter({
+      name: "signalbox_model_caps_total",
+      help: "Days on which most of a cap on what models may cost was spent, or all of it.",
+      labelNames: ["agent", "cap", "level"],
       registers,
     }),
     deadLetters: new Gauge({

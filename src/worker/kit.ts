@@ -134,6 +134,7 @@ export async function createKit(
           facts: request.facts,
           rules: () => request.rules(),
           rulesOnly: request.rulesOnly ?? null,
+          spentUsd: spentIn([...recorded.values()]),
           signal: limit.signal,
         });
         failPoint("decision.made");
@@ -153,6 +154,9 @@ export async function createKit(
     },
   };
 }
+
+const spentIn = (steps: readonly StepRecord[]): number =>
+  steps.reduce((sum, { usage }) => sum + (usage?.costUsd ?? 0), 0);
 
 function heldBy(steps: readonly StepRecord[]): string | null {
   const failed = steps.flatMap(({ output }) =>

@@ -368,7 +368,7 @@ describe("what contradicts itself is shown at its place", () => {
          2 | alerts: { to: [slack, hubspot], on: [dead-leter] }
            |                                      ^^^^^^^^^^
             allowed: dead-letter, breaker-open, source-silent, fallback-rate,
-              action-cap, journal
+              action-cap, spend-cap, journal
             did you mean: dead-letter
         "
       `);

@@ -55,6 +55,7 @@ export function modelContract(vendor: ModelVendor): void {
         name: "main",
         model: "some-model",
         apiKey: key,
+        price: () => null,
         baseURL: vendor.baseURL(server.url),
         timeoutMs,
         clock,

@@ -33,10 +33,11 @@ modelContract({
 
 describe("a model of anthropic, in its own terms", () => {
   let server: ModelServer;
-  const create = (model = "claude-sonnet-5-5") =>
+  const create = () =>
     createAnthropicModel({
       name: "main",
-      model,
+      model: "claude-haiku-4-5",
+      price: () => ({ input: 1, output: 5, cacheRead: 0.1, cacheWrite: 1.25 }),
       apiKey: "key-1",
       baseURL: server.url,
       timeoutMs: 30_000,
@@ -75,7 +76,7 @@ describe("a model of anthropic, in its own terms", () => {
       cache_read_input_tokens: 10_000,
     };
     server.replies.push(server.json(message("{}", "end_turn", { usage })));
-    const answer = await create("claude-haiku-4-5-20251001").complete(requestOf());
+    const answer = await create().complete(requestOf());
     expect(answer.usage).toMatchObject({ inputTokens: 13_000, outputTokens: 100 });
     // 1,000 at $1, 2,000 at $1.25, 10,000 at $0.10 and 100 at $5 per million.
     expect(answer.usage.costUsd).toBeCloseTo(0.001 + 0.0025 + 0.001 + 0.0005, 10);

@@ -7,9 +7,14 @@ import type {
   DeciderRequest,
   Model,
   ModelAnswer,
+  ModelPrice,
   ModelRequest,
   ServiceGuard,
+  State,
 } from "../../src/domain/ports.ts";
+import { createBudget } from "../../src/llm/budget.ts";
+import type { Caps } from "../../src/llm/budget.ts";
+import { memoryState } from "../support/memory-state.ts";
 import { createDecider } from "../../src/llm/decide.ts";
 import type { Prompt } from "../../src/llm/prompts.ts";
 import type { Log } from "../../src/observability/log.ts";
@@ -33,6 +38,8 @@ const fails =
   };
 const never: Step = () => new Promise(() => undefined);
 
+const priced = (output: number): ModelPrice => ({ input: 0, output, cacheRead: 0, cacheWrite: 0 });
+
 interface Setup {
   main?: Step[];
   fallback?: Step[];
@@ -40,6 +47,10 @@ interface Setup {
   missing?: string[];
   models?: string[];
   rules?: Prompt["rules"];
+  cheaper?: string;
+  prices?: Record<string, ModelPrice>;
+  caps?: Partial<Caps>;
+  state?: State;
   closed?: Record<string, number>;
   guard?: ServiceGuard;
   render?: Prompt["render"];
@@ -55,6 +66,7 @@ function setup(options: Setup = {}) {
     model: `${name}-1`,
     configured: !(options.unconfigured ?? []).includes(name),
     timeoutMs: 30_000,
+    price: () => options.prices?.[name] ?? null,
     async complete(request) {
       calls.push({ model: name, request });
       const answer = await (
@@ -73,6 +85,7 @@ function setup(options: Setup = {}) {
     version: 1,
     description: null,
     models: options.models ?? ["main", "fallback"],
+    cheaper: options.cheaper ?? null,
     rules: options.rules ?? [],
     maxOutputTokens: 512,
     policy: {},
@@ -112,7 +125,28 @@ function setup(options: Setup = {}) {
   const prompts = new Map([["email-triage", prompt]]);
   const asked: boolean[] = [];
   const onAsked = (_agent: string, fell: boolean) => void asked.push(fell);
-  const decider = createDecider({ models, prompts, guard, clock, log, metrics, onAsked, random: () => 0.5 });
+  const told: string[] = [];
+  const budget =
+    options.caps === undefined
+      ? null
+      : createBudget({
+          state: options.state ?? memoryState(),
+          clock,
+          caps: () => ({ perRun: 1_000, agentPerDay: null, perDay: 1_000, ...options.caps }),
+          dearest: () => priced(30),
+          onCap: (_agent, cap, level) => void told.push(`${cap} ${level}`),
+        });
+  const decider = createDecider({
+    models,
+    prompts,
+    budget,
+    guard,
+    clock,
+    log,
+    metrics,
+    onAsked,
+    random: () => 0.5,
+  });
   const request: DeciderRequest = {
     agent: "email-triage",
     name: "decide",
@@ -121,6 +155,7 @@ function setup(options: Setup = {}) {
     facts: { bytes: 5 },
     rules: () => fromRules,
     rulesOnly: null,
+    spentUsd: 0,
     signal: new AbortController().signal,
   };
   return {
@@ -129,6 +164,7 @@ function setup(options: Setup = {}) {
     lines,
     metrics,
     asked,
+    told,
     decide: (more: Partial<DeciderRequest> = {}) => decider.decide({ ...request, ...more }),
   };
 }
@@ -458,5 +494,97 @@ describe("the rules of a prompt file", () => {
   it("speak of the main decision only", async () => {
     const { decide } = setup({ ...none, rules: [rule("rule 1", true)] });
     expect(await decide({ name: "verify" })).toMatchObject({ decision: fromRules });
+  });
+});
+
+describe("what a decision may cost", () => {
+  // 512 tokens of output are at most $0.512 at $1,000 per million.
+  const prices = { main: priced(1_000), fallback: priced(100) };
+
+  it("is reserved before a call and settled after it: free until a cap is near", async () => {
+    const state = memoryState();
+    const { decide, told } = setup({ main: [says(good)], prices, caps: { perDay: 1 }, state });
+    expect(await decide()).toMatchObject({ decidedBy: "model", usage: { costUsd: 0.25 } });
+    expect((await state.get("budget", "day"))?.value).toMatchObject({
+      all: 0.25,
+      agents: { "email-triage": 0.25 },
+    });
+    expect(told).toEqual([]);
+  });
+
+  it.each<[keyof Caps]>([["perRun"], ["agentPerDay"], ["perDay"]])(
+    "leads to the next model where the first would pass the cap %s, and then to the rules",
+    async (cap) => {
+      const next = setup({ fallback: [says(good)], prices, caps: { [cap]: 0.2 } });
+      expect(await next.decide()).toMatchObject({
+        decidedBy: "model",
+        why: "fallback-1 (fallback) answered",
+      });
+      expect([next.calls.length, next.told]).toEqual([1, [`${cap} spent`]]);
+      const none = setup({ prices, caps: { [cap]: 0.01 } });
+      const answer = await none.decide();
+      expect(answer).toMatchObject({ decidedBy: "rules", decision: fromRules, usage: null });
+      expect(answer.why).toContain("main-1 (main) could cost $0.5120, and $0.0000 of $0.0100");
+      // Told once a day, and not as models that fail.
+      await none.decide();
+      expect([none.calls, none.told, none.asked]).toEqual([[], [`${cap} spent`], []]);
+    },
+  );
+
+  it("counts what the run's earlier decisions cost, and every attempt of this one", async () => {
+    const run = { prices, caps: { perRun: 1 } };
+    expect(await setup({ ...run, main: [says(good)] }).decide({ spentUsd: 0.6 })).toMatchObject({
+      decidedBy: "rules",
+    });
+    const attempts = setup({ ...run, main: [says("no JSON", "end", 0.6), says(good)], models: ["main"] });
+    expect(await attempts.decide()).toMatchObject({ decidedBy: "rules", usage: { costUsd: 0.6 } });
+    expect(attempts.calls).toHaveLength(1);
+  });
+
+  it("asks the cheaper model alone once most of a cap is spent, or the cheapest first", async () => {
+    const named = { main: [says(good)], fallback: [says(good)], prices, caps: { perRun: 10 } };
+    expect(await setup(named).decide({ spentUsd: 7.9 })).toMatchObject({ why: "main-1 (main) answered" });
+    const sorted = setup(named);
+    expect(await sorted.decide({ spentUsd: 8 })).toMatchObject({ why: "fallback-1 (fallback) answered" });
+    expect(sorted.told).toEqual(["perRun sparing"]);
+    const alone = setup({ ...named, fallback: [fails("timeout")], cheaper: "fallback" });
+    expect(await alone.decide({ spentUsd: 8 })).toMatchObject({ decidedBy: "rules" });
+    expect(alone.calls.map(({ model }) => model)).toEqual(["fallback"]);
+  });
+
+  it("keeps spent what may have been billed without an answer, and gives back what was not", async () => {
+    const after = async (step: Step) => {
+      const state = memoryState();
+      await setup({ main: [step], models: ["main"], prices, caps: { perDay: 10 }, state }).decide();
+      return ((await state.get("budget", "day"))?.value as { all: number }).all;
+    };
+    const lost = new ServiceError("model:x/y", "timeout", "no answer", { effect: "unknown" });
+    expect(await after(() => Promise.reject(lost))).toBeCloseTo(0.512);
+    expect(await after(fails("unauthorized"))).toBe(0);
+  });
+
+  it("counts a model whose price is not known as the dearest that is", async () => {
+    const { decide, told } = setup({ main: [says(good)], caps: { perDay: 0.015 }, models: ["main"] });
+    expect(await decide()).toMatchObject({ decidedBy: "rules" });
+    expect(told).toEqual(["perDay spent"]);
+  });
+
+  property("never passes a cap of the day, however many are decided at once", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 12 }),
+        fc.double({ min: 0, max: 4, noNaN: true }),
+        fc.double({ min: 0, max: 0.512, noNaN: true }),
+        async (many, perDay, cost) => {
+          const state = memoryState();
+          const options = { prices, caps: { perDay }, state, models: ["main"] };
+          const decide = () => setup({ ...options, main: [says(good, "end", cost)] }).decide();
+          await Promise.all(Array.from({ length: many }, decide));
+          const spent = (await state.get("budget", "day"))?.value as { all: number } | undefined;
+          expect(spent?.all ?? 0).toBeLessThanOrEqual(perDay + 1e-9);
+        },
+      ),
+      { numRuns: 50 },
+    );
   });
 });

@@ -48,6 +48,7 @@ describe("a model of openai, in its own terms", () => {
     createOpenaiModel({
       name: "fallback",
       model: "gpt-4o",
+      price: () => ({ input: 2.5, output: 10, cacheRead: 1.25, cacheWrite: 2.5 }),
       apiKey: "key-1",
       baseURL: `${server.url}/v1`,
       timeoutMs: 30_000,
