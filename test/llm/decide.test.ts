@@ -556,7 +556,7 @@ describe("what a decision may cost", () => {
     const after = async (step: Step) => {
       const state = memoryState();
       await setup({ main: [step], models: ["main"], prices, caps: { perDay: 10 }, state }).decide();
-      return ((await state.get("budget", "day"))?.value as { all: number }).all;
+      return ((await state.get("budget", "day"))?.value as { all: number } | undefined)?.all;
     };
     const lost = new ServiceError("model:x/y", "timeout", "no answer", { effect: "unknown" });
     expect(await after(() => Promise.reject(lost))).toBeCloseTo(0.512);
