@@ -1,5 +1,4 @@
 /** The ports that rooms meet at. Each has one contract suite, run against every implementation. */
-import type { ZodType } from "zod";
 import type { ActionKind, DestinationName } from "./action-kinds.ts";
 import type { Action, ActionRef, ActionStatus } from "./action.ts";
 import type { AttemptPlace } from "./attempt.ts";
@@ -11,8 +10,9 @@ import type { DecidedBy, Mode, Run } from "./run.ts";
 import type { Wake } from "./queue.ts";
 import type { Readers } from "./readers.ts";
 import type { HealedItem, Identified, RawRequest, Source, Verified } from "./source.ts";
-import type { StepRecord, StepUsage } from "./step.ts";
+import type { StepRecord } from "./step.ts";
 
+export type * from "./deciding.ts";
 export type * from "./reads.ts";
 
 // ── Journal: the system of record ────────────────────────────────────────────────────────────────────────────────
@@ -328,71 +328,6 @@ export interface Destination {
   readonly actions: Partial<Readonly<Record<ActionKind, ActionExecutor>>>;
   /** Null without credentials. Only destinations that agents read have it. */
   reads?(call: Call): Readers[keyof Readers];
-}
-
-// ── Models ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-export interface ModelRequest {
-  readonly system: string;
-  readonly messages: readonly {
-    readonly role: "user" | "assistant";
-    readonly text: string;
-  }[];
-  readonly schemaName: string;
-  readonly schema: ZodType;
-  readonly maxOutputTokens: number;
-  readonly signal: AbortSignal;
-}
-export type ModelStop = "end" | "refusal" | "truncated";
-export interface ModelAnswer {
-  /** The text as answered; not yet parsed, whatever the vendor promises. */
-  readonly text: string;
-  readonly stop: ModelStop;
-  readonly usage: StepUsage;
-}
-/** In USD per million tokens. */
-export interface ModelPrice {
-  readonly input: number;
-  readonly output: number;
-  readonly cacheRead: number;
-  /** Writing the five-minute cache; vendors that charge nothing extra have the input price here. */
-  readonly cacheWrite: number;
-}
-/** One provider and model; its breaker's service is `model:<provider>/<model>`. Throws ServiceError. */
-export interface Model {
-  readonly name: string;
-  readonly provider: "anthropic" | "openai";
-  readonly model: string;
-  /** False without a key. */
-  readonly configured: boolean;
-  readonly timeoutMs: number;
-  /** Today's; null when it is not known. */
-  readonly price?: () => ModelPrice | null;
-  complete(request: ModelRequest): Promise<ModelAnswer>;
-}
-
-export interface DeciderRequest {
-  readonly agent: string;
-  readonly name: string;
-  readonly schema: ZodType;
-  readonly variables: JsonObject;
-  readonly facts: JsonObject;
-  readonly rules: () => unknown;
-  readonly rulesOnly: string | null;
-  /** What the run's earlier decisions cost, in USD. */
-  readonly spentUsd: number;
-  readonly signal: AbortSignal;
-}
-export interface DeciderAnswer {
-  readonly decision: Json;
-  readonly decidedBy: DecidedBy;
-  readonly why: string;
-  /** The content hash of the prompt file that was in force; null without one. */
-  readonly prompt: string | null;
-  readonly usage: StepUsage | null;
-}
-export interface Decider {
-  decide(request: DeciderRequest): Promise<DeciderAnswer>;
 }
 
 // ── Guard: breakers and pauses around every call to a service ────────────────────────────────────────────────────
