@@ -43,7 +43,7 @@ export interface PriceTable {
 
 const nothing: Price = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
 
-export function createPriceTable(files: readonly (readonly Entry[])[]): PriceTable {
+function createPriceTable(files: readonly (readonly Entry[])[]): PriceTable {
   /** Of the first file that lists the model, the price that began last. */
   function listed(model: string, at: number): Price | null {
     for (const entries of files) {
