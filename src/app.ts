@@ -181,6 +181,11 @@ async function startParts(
   let configFaults: readonly Fault[] = [];
 
   const adminToken = environment.adminToken ?? ownToken(dataDir);
+  if (shared && environment.adminToken === null)
+    log.warn(
+      { dataDir },
+      "SIGNALBOX_ADMIN_TOKEN is not set: a process with another data folder takes another token",
+    );
   await noteConfiguration(store.state, current().settings);
   const upkeep = await createUpkeep(parts);
   await journal.releaseOrphans();
