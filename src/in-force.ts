@@ -26,6 +26,7 @@ import { createOpenaiModel } from "./llm/openai.ts";
 import { loadPrices } from "./llm/prices.ts";
 import type { PriceTable } from "./llm/prices.ts";
 import { loadPrompts } from "./llm/prompts.ts";
+import { modelService } from "./llm/provider-call.ts";
 import type { Prompt } from "./llm/prompts.ts";
 import type { Log } from "./observability/log.ts";
 import type { Metrics } from "./observability/metrics.ts";
@@ -92,6 +93,8 @@ export interface InForce {
   readonly decider: Decider;
   readonly routing: RoutingTable;
   readonly work: WorkTable;
+  /** Agents for which a model decides again what rules decided in an outage, with the services of their models. */
+  readonly redeciding: ReadonlyMap<string, readonly string[]>;
 }
 
 export interface InForceParts {
@@ -135,6 +138,7 @@ export function putInForce(settings: Settings, parts: InForceParts): InForce {
     ),
     destinations: createDestinations(config.destinations, parts),
     decider: createDecider({ ...parts, models, prompts: settings.prompts }),
+    redeciding: redecidingIn(settings.prompts, models),
     routing: {
       routes: config.routes.map((route) => compileRoute(route)),
       configHash: hash,
@@ -148,6 +152,24 @@ export function putInForce(settings: Settings, parts: InForceParts): InForce {
         config.limits.perAgent[agent]?.actionsPerHour ?? config.limits.actionsPerHour,
     },
   };
+}
+
+function redecidingIn(
+  prompts: Settings["prompts"],
+  models: ReadonlyMap<string, Model>,
+): Map<string, string[]> {
+  const wanted = [...prompts.values()].filter(
+    ({ onModelUnavailable }) => onModelUnavailable.kind === "rules-then-redecide",
+  );
+  return new Map(
+    wanted.map((prompt) => [
+      prompt.agent,
+      prompt.models
+        .flatMap((name) => models.get(name) ?? [])
+        .filter(({ configured }) => configured)
+        .map(modelService),
+    ]),
+  );
 }
 
 function createModel(

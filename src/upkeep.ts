@@ -6,6 +6,7 @@ import type { Healing } from "./worker/healing.ts";
 import { createReplayJobs } from "./worker/replay-jobs.ts";
 import type { ReplayJobs } from "./worker/replay-jobs.ts";
 import type { TargetParts } from "./worker/replay-targets.ts";
+import { startRedeciding } from "./worker/redecide.ts";
 import { startRetention } from "./worker/retention.ts";
 import { startSilenceAlarm } from "./worker/silence.ts";
 import { lastAlive, startSweeper } from "./worker/sweeper.ts";
@@ -56,6 +57,7 @@ export async function createUpkeep(parts: Parts): Promise<Upkeep> {
         startSweeper(shared),
         startRetention({ ...shared, keep: () => current().settings.loaded.config.retention }),
         startSilenceAlarm({ ...shared, onSilent }),
+        startRedeciding({ ...shared, ...targets, agents: () => current().redeciding }),
       ];
     },
     reloaded() {

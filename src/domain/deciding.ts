@@ -62,7 +62,24 @@ export interface DeciderAnswer {
   /** The content hash of the prompt file that was in force; null without one. */
   readonly prompt: string | null;
   readonly usage: StepUsage | null;
+  /** Set when the rules decided because none of the models could be reached. */
+  readonly unavailable?: Unavailable | null;
 }
+export interface Unavailable {
+  /** The first of them. */
+  readonly service: string;
+  /** When it may be asked again, in milliseconds since the epoch; null when nobody can say. */
+  readonly until: number | null;
+  readonly then: OnModelUnavailable;
+}
+/**
+ * rules: what they decide stands. wait: a model is asked again for as long, then the rules decide. rules-then-redecide: the
+ * rules decide, and a model again afterwards, where all the actions are still held for a person.
+ */
+export type OnModelUnavailable =
+  | { readonly kind: "rules" }
+  | { readonly kind: "wait"; readonly ms: number }
+  | { readonly kind: "rules-then-redecide" };
 export interface Decider {
   decide(request: DeciderRequest): Promise<DeciderAnswer>;
 }

@@ -2,7 +2,7 @@
  * Decides with a model behind its breaker, else with the rules; always ends with a value of the schema.
  * Whom to ask, and when to give up, is in ladder.ts; the asking in ask.ts; what it may cost in budget.ts.
  */
-import type { Decider, DeciderAnswer, DeciderRequest, Model } from "../domain/ports.ts";
+import type { Decider, DeciderAnswer, DeciderRequest, Model, Unavailable } from "../domain/ports.ts";
 import type { Json } from "../domain/json.ts";
 import type { StepUsage } from "../domain/step.ts";
 import type { Log } from "../observability/log.ts";
@@ -10,10 +10,11 @@ import { redactText } from "../observability/redact.ts";
 import { ask, issuesOf } from "./ask.ts";
 import type { AskParts, Question } from "./ask.ts";
 import type { Budget } from "./budget.ts";
-import { explain, nextMove } from "./ladder.ts";
+import { explain, isOutage, nextMove } from "./ladder.ts";
 import type { Attempt, Labels } from "./ladder.ts";
 import { firstThatHolds } from "./prompt-rules.ts";
 import type { Prompt, RenderedPrompt } from "./prompts.ts";
+import { modelService } from "./provider-call.ts";
 
 export interface DeciderParts extends AskParts {
   /** By their names under `models:`. */
@@ -113,7 +114,8 @@ async function askChain(
       const why = [...left, explain(attempts, labels)].join("; ");
       // That a cap was reached is told as that.
       if (attempts.some(({ outcome }) => outcome.kind !== "capped")) parts.onAsked?.(request.agent, true);
-      return byRules(request, prompt, why, total(usages));
+      const answer = byRules(request, prompt, why, total(usages));
+      return isOutage(attempts) ? { ...answer, unavailable: unavailable(prompt, chain, attempts) } : answer;
     }
     const asked = await ask(parts, question, model, move.waitMs, move.repair);
     if (asked.usage !== null) usages.push(asked.usage);
@@ -144,6 +146,17 @@ function total(usages: readonly StepUsage[]): StepUsage | null {
     outputTokens: usages.reduce((sum, usage) => sum + usage.outputTokens, 0),
     costUsd,
   };
+}
+
+function unavailable(
+  { onModelUnavailable: then }: Prompt,
+  chain: readonly Model[],
+  attempts: readonly Attempt[],
+): Unavailable | null {
+  const [first] = chain;
+  if (first === undefined) return null;
+  const last = attempts.findLast(({ model }) => model === first.name)?.outcome;
+  return { service: modelService(first), until: last?.kind === "closed" ? last.until : null, then };
 }
 
 /** They decide what the agent's main decision is; another one of its decisions has another schema. */

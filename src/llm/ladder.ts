@@ -86,6 +86,19 @@ function worthRepeatingAfter(outcome: AttemptOutcome, chance: number): number | 
   return outcome.fault === "unavailable" ? 500 + chance * 1_000 : null;
 }
 
+/**
+ * Whether no model could be reached, as opposed to answering badly or costing too much: then another time may be better.
+ * `attempts` are all that were made.
+ */
+export const isOutage = (attempts: readonly Attempt[]): boolean =>
+  attempts.length > 0 &&
+  attempts.every(
+    ({ outcome }) =>
+      outcome.kind === "closed" ||
+      outcome.kind === "aborted" ||
+      (outcome.kind === "failed" && outcome.fault !== "invalid"),
+  );
+
 /** A model of the chain, in the words for people. */
 export type Labels = ReadonlyMap<string, { readonly label: string; readonly timeoutMs: number }>;
 

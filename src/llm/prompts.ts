@@ -5,7 +5,7 @@ import { z } from "zod";
 import type { AgentDefinition } from "../domain/agent.ts";
 import { hashJson } from "../domain/json.ts";
 import type { Json, JsonObject } from "../domain/json.ts";
-import type { ModelRequest } from "../domain/ports.ts";
+import type { ModelRequest, OnModelUnavailable } from "../domain/ports.ts";
 import { cutToTokens, fairCut, tokensOf } from "../domain/untrusted-text.ts";
 import { pricesFile } from "./prices.ts";
 import { faultsOfIssues, faultsOfTemplate, insteadOf } from "./prompt-faults.ts";
@@ -32,6 +32,7 @@ export interface Prompt {
   /** The name of the model that is asked alone once most of a cap is spent; null where it is the cheapest of `models`. */
   readonly cheaper: string | null;
   readonly maxOutputTokens: number;
+  readonly onModelUnavailable: OnModelUnavailable;
   /** What decides without a model, before the agent's own rules. */
   readonly rules: readonly PromptRule[];
   /** Parsed by the agent's policy schema. */
@@ -61,12 +62,28 @@ const record = z
   .nullish()
   .transform((value) => value ?? {});
 
+const units = { s: 1_000, m: 60_000, h: 3_600_000 } as const;
+const longestWaitMs = 12 * units.h;
+
+const whenUnavailable = z.string().transform((text, context): OnModelUnavailable => {
+  if (text === "rules" || text === "rules-then-redecide") return { kind: text };
+  const wait = /^wait\((\d{1,6})([smh])\)$/.exec(text.replace(/\s/g, ""));
+  const ms = wait ? Number(wait[1]) * units[wait[2] as keyof typeof units] : 0;
+  if (ms > 0 && ms <= longestWaitMs) return { kind: "wait", ms };
+  context.addIssue({
+    code: "custom",
+    message: "must be rules, wait(15m) with at most 12h, or rules-then-redecide",
+  });
+  return z.NEVER;
+});
+
 const PromptFile = z.strictObject({
   agent: z.string().min(1),
   version: z.int().min(1),
   description: z.string().optional(),
   models: z.array(z.string().min(1)).min(1).max(5),
   cheaper: z.string().min(1).nullish(),
+  onModelUnavailable: whenUnavailable.prefault("rules"),
   maxInputTokens: z.int().min(500).max(900_000).default(100_000),
   maxOutputTokens: z.int().min(64).max(64_000).default(4_096),
   system: z.string().min(1),
@@ -306,6 +323,7 @@ function createPrompt(
     description: content.description ?? null,
     models: [...new Set(content.models)],
     cheaper: content.cheaper ?? null,
+    onModelUnavailable: content.onModelUnavailable,
     maxOutputTokens: content.maxOutputTokens,
     rules,
     policy,

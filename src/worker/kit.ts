@@ -7,9 +7,17 @@ import type {
   DecisionRequest,
   PolicyCheck,
 } from "../domain/agent.ts";
-import { EventFault } from "../domain/errors.ts";
+import { EventFault, ServiceClosed } from "../domain/errors.ts";
 import type { Json } from "../domain/json.ts";
-import type { Claim, ClaimKey, Decider, Destination, Journal, ServiceGuard } from "../domain/ports.ts";
+import type {
+  Claim,
+  ClaimKey,
+  Decider,
+  Destination,
+  Journal,
+  ServiceGuard,
+  Unavailable,
+} from "../domain/ports.ts";
 import type { DestinationName } from "../domain/action-kinds.ts";
 import type { DecidedBy } from "../domain/run.ts";
 import type { Readers } from "../domain/readers.ts";
@@ -22,6 +30,8 @@ import { failPoint } from "../resilience/fail-points.ts";
 const readMs = 30_000;
 /** Longest decision, with all its models and repairs. */
 const decisionMs = 180_000;
+/** How soon a run that waits for a model asks again, where no breaker says when. */
+const modelLookMs = 30_000;
 
 export interface KitParts {
   readonly journal: Journal;
@@ -39,6 +49,8 @@ interface RecordedDecision {
   readonly prompt: string | null;
   /** What it was held against. */
   readonly checks: readonly PolicyCheck[];
+  /** Rules made it in an outage, and a model is to make it again while nothing is done. */
+  readonly redecide?: boolean;
 }
 
 export interface RunKit extends AgentKit<unknown> {
@@ -92,6 +104,24 @@ export async function createKit(
     return step;
   };
 
+  /** Throws ServiceClosed while there is time left to wait for a model; since when is kept as a step. */
+  async function waitForModel(
+    { service, until }: Unavailable,
+    forMs: number,
+    why: string,
+    decision: string,
+  ): Promise<void> {
+    const name = `${decision}:waiting`;
+    const now = clock.now();
+    const since = recorded.get(name)?.startedAt ?? now;
+    const end = since + forMs;
+    if (now >= end) return;
+    if (!recorded.has(name)) await journal.recordStep(key, stepRecord(name, 1, now, { why }, null));
+    const reason = `waits for a model until ${new Date(end).toISOString()}, then the rules decide: ${why}`;
+    // Ours: it has an end of its own, whatever else the run waited for.
+    throw new ServiceClosed(service, Math.min(until ?? now + modelLookMs, end), reason, "ours");
+  }
+
   return {
     event: agentEvent(claim),
     policy,
@@ -126,7 +156,7 @@ export async function createKit(
       const limit = deadline(clock, decisionMs, signal);
       try {
         failPoint("decision.begin");
-        const { usage, ...made } = await parts.decider.decide({
+        const { usage, unavailable, ...made } = await parts.decider.decide({
           agent: agent.name,
           name,
           schema: request.schema,
@@ -140,10 +170,13 @@ export async function createKit(
         failPoint("decision.made");
         // That we were stopped is no reason for the rules to decide: the next worker asks the model.
         if (made.decidedBy === "rules") signal.throwIfAborted();
+        if (unavailable?.then.kind === "wait")
+          await waitForModel(unavailable, unavailable.then.ms, made.why, name);
         const { decision, decidedBy, why } = made;
         const parsed = request.schema.parse(decision);
         const checks = request.guard?.(parsed, decidedBy) ?? [];
-        const output = { ...made, checks } as unknown as Json;
+        const redecide = unavailable?.then.kind === "rules-then-redecide";
+        const output = { ...made, checks, ...(redecide ? { redecide } : {}) } as unknown as Json;
         const step = stepRecord(name, request.schemaVersion, startedAt, output, usage);
         await journal.recordDecision(key, step, made.decidedBy, made.why);
         failPoint("decision.recorded");

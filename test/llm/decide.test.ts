@@ -86,6 +86,7 @@ function setup(options: Setup = {}) {
     description: null,
     models: options.models ?? ["main", "fallback"],
     cheaper: options.cheaper ?? null,
+    onModelUnavailable: { kind: "wait", ms: 900_000 },
     rules: options.rules ?? [],
     maxOutputTokens: 512,
     policy: {},
@@ -586,5 +587,34 @@ describe("what a decision may cost", () => {
       ),
       { numRuns: 50 },
     );
+  });
+});
+
+describe("a decision that no model could be asked for", () => {
+  const then = { kind: "wait", ms: 900_000 };
+
+  it("says so when no model could be reached, which one, and from when on it may be asked", async () => {
+    const failed = setup({ main: [fails("timeout")], fallback: [fails("unauthorized")] });
+    expect((await failed.decide()).unavailable).toEqual({
+      service: "model:anthropic/main-1",
+      until: null,
+      then,
+    });
+    const closed = setup({
+      closed: { "model:anthropic/main-1": 5_000, "model:openai/fallback-1": 9_000 },
+    });
+    expect((await closed.decide()).unavailable).toMatchObject({ until: 5_000 });
+  });
+
+  it.each<[string, Setup]>([
+    ["refused", { main: [says("", "refusal")], fallback: [fails("timeout")] }],
+    ["gave an answer that can't be used", { main: [says("x"), says("x")], fallback: [fails("timeout")] }],
+    ["rejected the request", { main: [fails("invalid")], fallback: [fails("timeout")] }],
+    ["has no key", { unconfigured: ["main", "fallback"] }],
+    ["would cost too much", { caps: { perRun: 0 } }],
+  ])("does not where a model %s: another time would be no better", async (_what, options) => {
+    const answer = await setup(options).decide();
+    expect(answer.decidedBy).toBe("rules");
+    expect(answer.unavailable ?? null).toBeNull();
   });
 });

@@ -257,6 +257,19 @@ describe("loading prompts", () => {
     );
   });
 
+  it("says what happens while no model can be reached", async () => {
+    const unavailable = async (text: string) => (await promptOf(`${complete}${text}`)).onModelUnavailable;
+    expect(await unavailable("")).toEqual({ kind: "rules" });
+    expect(await unavailable("onModelUnavailable: wait(15m)\n")).toEqual({ kind: "wait", ms: 900_000 });
+    expect(await unavailable("onModelUnavailable: rules-then-redecide\n")).toEqual({
+      kind: "rules-then-redecide",
+    });
+    for (const text of ["wait", "wait(13h)", "wait(0s)", "never"])
+      expect(await faultsOf(`${complete}onModelUnavailable: ${text}\n`)).toEqual([
+        '17:21 "onModelUnavailable": must be rules, wait(15m) with at most 12h, or rules-then-redecide',
+      ]);
+  });
+
   it("keeps within its budget of tokens: the longest values are cut, and say so", async () => {
     const prompt = await promptOf(`${complete}maxInputTokens: 1000\n`);
     const text = prompt.render({ mail: "word ".repeat(5_000), sender: "Ann" }).messages.at(-1)?.text ?? "";
