@@ -70,7 +70,7 @@ export interface Unavailable {
   readonly service: string;
   /** When it may be asked again, in milliseconds since the epoch; null when nobody can say. */
   readonly until: number | null;
-  readonly then: OnModelUnavailable;
+  readonly policy: OnModelUnavailable;
 }
 /**
  * rules: what they decide stands. wait: a model is asked again for as long, then the rules decide. rules-then-redecide: the

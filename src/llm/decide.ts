@@ -149,14 +149,14 @@ function total(usages: readonly StepUsage[]): StepUsage | null {
 }
 
 function unavailable(
-  { onModelUnavailable: then }: Prompt,
+  { onModelUnavailable: policy }: Prompt,
   chain: readonly Model[],
   attempts: readonly Attempt[],
 ): Unavailable | null {
   const [first] = chain;
   if (first === undefined) return null;
   const last = attempts.findLast(({ model }) => model === first.name)?.outcome;
-  return { service: modelService(first), until: last?.kind === "closed" ? last.until : null, then };
+  return { service: modelService(first), until: last?.kind === "closed" ? last.until : null, policy };
 }
 
 /** They decide what the agent's main decision is; another one of its decisions has another schema. */

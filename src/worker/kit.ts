@@ -170,12 +170,12 @@ export async function createKit(
         failPoint("decision.made");
         // That we were stopped is no reason for the rules to decide: the next worker asks the model.
         if (made.decidedBy === "rules") signal.throwIfAborted();
-        if (unavailable?.then.kind === "wait")
-          await waitForModel(unavailable, unavailable.then.ms, made.why, name);
+        if (unavailable?.policy.kind === "wait")
+          await waitForModel(unavailable, unavailable.policy.ms, made.why, name);
         const { decision, decidedBy, why } = made;
         const parsed = request.schema.parse(decision);
         const checks = request.guard?.(parsed, decidedBy) ?? [];
-        const redecide = unavailable?.then.kind === "rules-then-redecide";
+        const redecide = unavailable?.policy.kind === "rules-then-redecide";
         const output = { ...made, checks, ...(redecide ? { redecide } : {}) } as unknown as Json;
         const step = stepRecord(name, request.schemaVersion, startedAt, output, usage);
         await journal.recordDecision(key, step, made.decidedBy, made.why);

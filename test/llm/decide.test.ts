@@ -591,14 +591,14 @@ describe("what a decision may cost", () => {
 });
 
 describe("a decision that no model could be asked for", () => {
-  const then = { kind: "wait", ms: 900_000 };
+  const policy = { kind: "wait", ms: 900_000 };
 
   it("says so when no model could be reached, which one, and from when on it may be asked", async () => {
     const failed = setup({ main: [fails("timeout")], fallback: [fails("unauthorized")] });
     expect((await failed.decide()).unavailable).toEqual({
       service: "model:anthropic/main-1",
       until: null,
-      then,
+      policy,
     });
     const closed = setup({
       closed: { "model:anthropic/main-1": 5_000, "model:openai/fallback-1": 9_000 },

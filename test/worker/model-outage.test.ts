@@ -35,7 +35,7 @@ const agent: AgentDefinition = {
 };
 
 /** A model that is down until it is said to be up. */
-function outage(then: OnModelUnavailable) {
+function outage(policy: OnModelUnavailable) {
   const model = { up: false, asked: 0 };
   const decider: Decider = {
     async decide(request) {
@@ -43,7 +43,7 @@ function outage(then: OnModelUnavailable) {
       const made = { prompt: null, usage: null };
       if (model.up)
         return { ...made, decision: { text: "by a model" }, decidedBy: "model", why: "it answered" };
-      const unavailable = { service, until: null, then };
+      const unavailable = { service, until: null, policy };
       return {
         ...made,
         decision: request.rules() as Json,
@@ -62,8 +62,8 @@ describe("a decision while no model can be reached", () => {
     await line?.close();
     line = undefined;
   });
-  function open(then: OnModelUnavailable, more: Partial<LineOptions> = {}) {
-    const { model, decider } = outage(then);
+  function open(policy: OnModelUnavailable, more: Partial<LineOptions> = {}) {
+    const { model, decider } = outage(policy);
     const slack = recordingExecutor();
     line = openLine({ agent, decider, executors: { "slack.message": slack }, ...more });
     line.start();
