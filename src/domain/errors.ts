@@ -43,6 +43,8 @@ export class ServiceError extends Error {
   readonly effect: "none" | "unknown";
   readonly status: number | null;
   readonly retryAfterMs: number | null;
+  /** A few words that may be shown anywhere: the vendor's code, its id of the request, what to look at. */
+  readonly hint: string | null;
 
   constructor(
     service: string,
@@ -52,6 +54,7 @@ export class ServiceError extends Error {
       effect?: "none" | "unknown";
       status?: number;
       retryAfterMs?: number | null;
+      hint?: string | null;
       cause?: unknown;
     } = {},
   ) {
@@ -61,6 +64,7 @@ export class ServiceError extends Error {
     this.effect = options.effect ?? "none";
     this.status = options.status ?? null;
     this.retryAfterMs = options.retryAfterMs ?? null;
+    this.hint = options.hint ?? null;
   }
 }
 

@@ -135,7 +135,13 @@ function blameOf(error: unknown, signal: AbortSignal, log: Log): AttemptOutcome 
   if (signal.aborted) return { kind: "aborted" };
   if (error instanceof ServiceClosed) return { kind: "closed", until: error.until };
   if (error instanceof ServiceError)
-    return { kind: "failed", fault: error.kind, status: error.status, retryAfterMs: error.retryAfterMs };
+    return {
+      kind: "failed",
+      fault: error.kind,
+      status: error.status,
+      retryAfterMs: error.retryAfterMs,
+      hint: error.hint,
+    };
   log.error({ err: error }, "model could not be asked");
   return { kind: "broken" };
 }
@@ -160,7 +166,9 @@ function tell(
     service: modelService(model),
     prompt: prompt.hash.slice(0, 12),
     outcome: outcome.kind,
-    ...(outcome.kind === "failed" ? { fault: outcome.fault, status: outcome.status } : {}),
+    ...(outcome.kind === "failed"
+      ? { fault: outcome.fault, status: outcome.status, hint: outcome.hint }
+      : {}),
     repair,
     ms: parts.clock.now() - startedAt,
     inputTokens: usage?.inputTokens ?? 0,

@@ -156,7 +156,7 @@ export function createBudget({ state, clock, caps, dearest, onCap }: BudgetParts
             refused = null;
             if (full === undefined) return usd === 0 ? null : add(before, agent, usd);
             const { cap, spent, limit } = full;
-            refused = `${model.model} (${model.name}) could cost ${dollars(usd)}, and ${dollars(spent)} of ${dollars(limit)} ${labels[cap](agent)} are spent`;
+            refused = `${model.provider}/${model.model} (${model.name}) could cost ${dollars(usd)}, and ${dollars(spent)} of ${dollars(limit)} ${labels[cap](agent)} are spent`;
             tell(agent, cap, "spent", `${refused}: another model or the rules decide`);
             return null;
           });

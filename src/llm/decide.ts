@@ -101,7 +101,7 @@ async function askChain(
   const labels: Labels = new Map(
     chain.map((model) => [
       model.name,
-      { label: `${model.model} (${model.name})`, timeoutMs: model.timeoutMs },
+      { label: `${model.provider}/${model.model} (${model.name})`, timeoutMs: model.timeoutMs },
     ]),
   );
   const random = parts.random ?? Math.random;

@@ -20,6 +20,8 @@ export type AttemptOutcome =
       readonly fault: FaultKind;
       readonly status: number | null;
       readonly retryAfterMs: number | null;
+      /** The vendor's code and request id, what to look at: ServiceError's `hint`. */
+      readonly hint: string | null;
     }
   /** Not called: its breaker is open until then, in milliseconds since the epoch. */
   | { readonly kind: "closed"; readonly until: number }
@@ -134,12 +136,17 @@ function cause(label: string, outcome: AttemptOutcome, timeoutMs: number | null)
     case "aborted":
       return `the time for a decision ran out while ${label} was asked`;
     case "failed":
-      return failure(label, outcome.fault, outcome.status, timeoutMs);
+      return failure(label, outcome, timeoutMs);
   }
 }
 
-function failure(label: string, fault: FaultKind, status: number | null, timeoutMs: number | null): string {
-  const answered = status === null ? "" : ` (${status})`;
+function failure(
+  label: string,
+  { fault, status, hint }: Extract<AttemptOutcome, { kind: "failed" }>,
+  timeoutMs: number | null,
+): string {
+  const details = [status, hint].filter((part) => part !== null).join(", ");
+  const answered = details === "" ? "" : ` (${details})`;
   switch (fault) {
     case "timeout":
       return `${label} did not answer in time${timeoutMs === null ? "" : ` (${timeoutMs / 1_000} s)`}`;

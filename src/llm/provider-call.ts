@@ -64,7 +64,9 @@ export async function callProvider<T>(
 
 /** A 2xx answer whose body is not what the API promises: a proxy's page, or a base URL that leads elsewhere. */
 export const unreadable = (service: string): ServiceError =>
-  new ServiceError(service, "unavailable", "answered something other than a completion; check its base URL");
+  new ServiceError(service, "unavailable", "answered something other than a completion; check its base URL", {
+    hint: "it answered something other than a completion; check its base URL",
+  });
 
 export const noKey = (service: string, variable: string): ServiceError =>
   new ServiceError(service, "unauthorized", `has no API key; set ${variable}`);
@@ -85,7 +87,11 @@ function blame(service: string, error: unknown, clock: Clock): ServiceError {
   if (status === null) {
     const code = connectionCode(error);
     const effect = code !== null && neverConnected.includes(code) ? "none" : "unknown";
-    return new ServiceError(service, "unavailable", `the connection failed${bracketed(code)}`, { effect });
+    const unreachable = effect === "none" ? "; check its base URL" : "";
+    return new ServiceError(service, "unavailable", `the connection failed${bracketed(code)}${unreachable}`, {
+      effect,
+      hint: `no connection${code === null ? "" : `, ${code}`}${unreachable}`,
+    });
   }
   const code = wordField(error, "code") ?? wordField(error, "type");
   const unpaid =
@@ -94,12 +100,17 @@ function blame(service: string, error: unknown, clock: Clock): ServiceError {
   const exhausted = code === "insufficient_quota";
   const request = wordField(error, "requestID");
   const parts = [code, request === null ? null : `request ${request}`].filter((part) => part !== null);
+  const todo = advice(status, unpaid || exhausted);
   return new ServiceError(
     service,
     kind,
-    `answered ${status}${bracketed(parts.join(", "))}${advice(status, unpaid || exhausted)}`,
+    `answered ${status}${bracketed(parts.join(", "))}${todo}`,
     // A used-up quota is not refilled by waiting some seconds, whatever the header says.
-    { status, retryAfterMs: exhausted ? null : retryAfterMs(error, clock) },
+    {
+      status,
+      retryAfterMs: exhausted ? null : retryAfterMs(error, clock),
+      hint: `${parts.join(", ")}${todo}`.replace(/^; /, "") || null,
+    },
   );
 }
 

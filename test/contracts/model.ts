@@ -133,6 +133,18 @@ export function modelContract(vendor: ModelVendor): void {
       expect(server.requests).toHaveLength(1);
     });
 
+    it("hints at what to look at: the vendor's code, its id of the request, the key, the model's name", async () => {
+      const ids = { "request-id": "req_7", "x-request-id": "req_7" };
+      server.replies.push(
+        server.json(vendor.error("bad_key", "no"), 401, ids),
+        server.json(vendor.error("not_found", "no"), 404, ids),
+      );
+      expect((await failure(model.complete(requestOf()))).hint).toMatch(/request req_7; check its API key$/);
+      expect((await failure(model.complete(requestOf()))).hint).toMatch(
+        /request req_7; check the model's name and its base URL$/,
+      );
+    });
+
     it("tells when a rate limit ends, from seconds as from a date", async () => {
       const body = vendor.error("rate_limit_error", "slow down");
       const at = new Date(clock.now() + 7_000).toUTCString();
@@ -156,12 +168,24 @@ export function modelContract(vendor: ModelVendor): void {
 
     it("takes a page of HTML, a body that is reset and a refused connection for an outage", async () => {
       server.replies.push(server.html, server.resetBody);
-      expect((await failure(model.complete(requestOf()))).kind).toBe("unavailable");
-      expect((await failure(model.complete(requestOf()))).kind).toBe("unavailable");
+      expect(await failure(model.complete(requestOf()))).toMatchObject({
+        kind: "unavailable",
+        hint: "it answered something other than a completion; check its base URL",
+      });
+      expect(await failure(model.complete(requestOf()))).toMatchObject({
+        kind: "unavailable",
+        effect: "unknown",
+      });
       const gone = await startModelServer();
       await gone.close();
       const lost = create({ baseURL: vendor.baseURL(gone.url) });
-      expect(await failure(lost.complete(requestOf()))).toMatchObject({ kind: "unavailable", status: null });
+      expect(await failure(lost.complete(requestOf()))).toMatchObject({
+        kind: "unavailable",
+        status: null,
+        // Nothing was asked, so nothing is billed.
+        effect: "none",
+        hint: "no connection, ECONNREFUSED; check its base URL",
+      });
     });
 
     it("follows no redirect, which would carry the request elsewhere", async () => {

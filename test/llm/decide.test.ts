@@ -32,7 +32,7 @@ const says =
   (text: string, stop: ModelAnswer["stop"] = "end", costUsd: number | null = 0.25): Step =>
   async () => ({ text, stop, usage: usage(costUsd) });
 const fails =
-  (kind: FaultKind, options: { status?: number; retryAfterMs?: number } = {}): Step =>
+  (kind: FaultKind, options: { status?: number; retryAfterMs?: number; hint?: string } = {}): Step =>
   async () => {
     throw new ServiceError("model:x/y", kind, `failed with ${payload}`, options);
   };
@@ -176,7 +176,7 @@ describe("a decision by a model", () => {
     expect(await decide()).toEqual({
       decision: { label: "bug", score: 90 },
       decidedBy: "model",
-      why: "main-1 (main) answered",
+      why: "anthropic/main-1 (main) answered",
       prompt: "a".repeat(64),
       usage: { model: "main-1", inputTokens: 10, outputTokens: 5, costUsd: 0.25 },
     });
@@ -213,7 +213,7 @@ describe("a decision by a model", () => {
     const { decide, calls, metrics } = setup({ main: [says("no JSON"), says("")], fallback: [says(good)] });
     expect(await decide()).toMatchObject({
       decidedBy: "model",
-      why: "fallback-1 (fallback) answered",
+      why: "openai/fallback-1 (fallback) answered",
       usage: { model: "main-1 + fallback-1", inputTokens: 30, outputTokens: 15, costUsd: 0.75 },
     });
     expect(calls.map(({ model }) => model)).toEqual(["main", "main", "fallback"]);
@@ -284,8 +284,8 @@ describe("a decision by rules", () => {
       closed: { "model:anthropic/main-1": 1_000, "model:openai/fallback-1": 2_000 },
     });
     expect((await decide()).why).toBe(
-      "main-1 (main)'s breaker is open until 1970-01-01T00:00:01.000Z; " +
-        "fallback-1 (fallback)'s breaker is open until 1970-01-01T00:00:02.000Z",
+      "anthropic/main-1 (main)'s breaker is open until 1970-01-01T00:00:01.000Z; " +
+        "openai/fallback-1 (fallback)'s breaker is open until 1970-01-01T00:00:02.000Z",
     );
     expect(calls).toEqual([]);
   });
@@ -293,14 +293,19 @@ describe("a decision by rules", () => {
   it("gives the causes in order, and nothing of what was sent", async () => {
     const { decide, lines } = setup({
       main: [fails("unavailable", { status: 529 }), fails("unavailable", { status: 529 })],
-      fallback: [fails("unauthorized", { status: 401 })],
+      fallback: [fails("unauthorized", { status: 401, hint: "request req_7; check its API key" })],
     });
     const { why, decision } = await decide();
     expect(decision).toEqual(fromRules);
     expect(why).toBe(
-      "main-1 (main) was unavailable (529) (2 times); " +
-        "fallback-1 (fallback) did not accept the API key or the account has no credit (401)",
+      "anthropic/main-1 (main) was unavailable (529) (2 times); " +
+        "openai/fallback-1 (fallback) did not accept the API key or the account has no credit (401, request req_7; check its API key)",
     );
+    expect(lines.at(-1)?.fields).toMatchObject({
+      service: "model:openai/fallback-1",
+      status: 401,
+      hint: "request req_7; check its API key",
+    });
     expect(JSON.stringify(lines)).not.toContain(payload);
     expect(lines.map(({ level }) => level)).toEqual(["info", "info", "warn"]);
   });
@@ -321,7 +326,7 @@ describe("a decision by rules", () => {
     caller.abort(new Error("over"));
     expect(await answer).toMatchObject({
       decidedBy: "rules",
-      why: "the time for a decision ran out while main-1 (main) was asked",
+      why: "the time for a decision ran out while anthropic/main-1 (main) was asked",
     });
     expect(calls).toHaveLength(1);
   });
@@ -519,13 +524,13 @@ describe("what a decision may cost", () => {
       const next = setup({ fallback: [says(good)], prices, caps: { [cap]: 0.2 } });
       expect(await next.decide()).toMatchObject({
         decidedBy: "model",
-        why: "fallback-1 (fallback) answered",
+        why: "openai/fallback-1 (fallback) answered",
       });
       expect([next.calls.length, next.told]).toEqual([1, [`${cap} spent`]]);
       const none = setup({ prices, caps: { [cap]: 0.01 } });
       const answer = await none.decide();
       expect(answer).toMatchObject({ decidedBy: "rules", decision: fromRules, usage: null });
-      expect(answer.why).toContain("main-1 (main) could cost $0.5120, and $0.0000 of $0.0100");
+      expect(answer.why).toContain("anthropic/main-1 (main) could cost $0.5120, and $0.0000 of $0.0100");
       // Told once a day, and not as models that fail.
       await none.decide();
       expect([none.calls, none.told, none.asked]).toEqual([[], [`${cap} spent`], []]);
@@ -544,9 +549,13 @@ describe("what a decision may cost", () => {
 
   it("asks the cheaper model alone once most of a cap is spent, or the cheapest first", async () => {
     const named = { main: [says(good)], fallback: [says(good)], prices, caps: { perRun: 10 } };
-    expect(await setup(named).decide({ spentUsd: 7.9 })).toMatchObject({ why: "main-1 (main) answered" });
+    expect(await setup(named).decide({ spentUsd: 7.9 })).toMatchObject({
+      why: "anthropic/main-1 (main) answered",
+    });
     const sorted = setup(named);
-    expect(await sorted.decide({ spentUsd: 8 })).toMatchObject({ why: "fallback-1 (fallback) answered" });
+    expect(await sorted.decide({ spentUsd: 8 })).toMatchObject({
+      why: "openai/fallback-1 (fallback) answered",
+    });
     expect(sorted.told).toEqual(["perRun sparing"]);
     const alone = setup({ ...named, fallback: [fails("timeout")], cheaper: "fallback" });
     expect(await alone.decide({ spentUsd: 8 })).toMatchObject({ decidedBy: "rules" });

@@ -7,7 +7,7 @@ const chain = ["main", "fallback"];
 const failed = (
   fault: "unavailable" | "rate-limited" | "timeout" | "unauthorized" | "invalid",
   retryAfterMs: number | null = null,
-) => ({ kind: "failed", fault, status: null, retryAfterMs }) as const;
+) => ({ kind: "failed", fault, status: null, retryAfterMs, hint: null }) as const;
 const after = (...outcomes: [string, AttemptOutcome][]) =>
   nextMove(
     chain,
@@ -80,6 +80,7 @@ const outcome: fc.Arbitrary<AttemptOutcome> = fc.oneof(
     fault: fc.constantFrom("unavailable", "timeout", "rate-limited", "unauthorized", "invalid"),
     status: fc.constantFrom(null, 400, 503),
     retryAfterMs: fc.constantFrom(null, 0, 4_000, 60_000),
+    hint: fc.constantFrom(null, "request req_1"),
   }),
 );
 
