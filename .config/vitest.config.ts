@@ -5,7 +5,7 @@ export default defineConfig({
   root: fileURLToPath(new URL("..", import.meta.url)),
   test: {
     include: ["test/**/*.test.ts"],
-    globalSetup: ["test/support/servers.ts"],
+    globalSetup: ["test/support/run-servers.ts"],
     pool: "threads",
     // Files share their worker's modules: an order of magnitude faster, and the reason that nothing may be mocked by module.
     isolate: false,

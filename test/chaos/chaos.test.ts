@@ -14,7 +14,7 @@ describe("kill -9 at every moment", () => {
   it("loses nothing that was acknowledged, does nothing twice, and comes by every fail point", async () => {
     const { folder, remove } = temporaryFolder();
     const report = await chaos({ ...shortRun, seed, folder, say: () => {} });
-    const { lines, ok } = reportOf(report, { seed, seconds: 0 });
+    const { lines, ok } = reportOf(report, { profile: "embedded", seed, seconds: 0 });
     expect(ok, lines.join("\n")).toBe(true);
     expect(report.lives.kills + report.lives.drains).toBeGreaterThanOrEqual(shortRun.kills);
     expect(report.lives.killedAt.size).toBeGreaterThanOrEqual(8);

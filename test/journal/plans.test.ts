@@ -17,7 +17,8 @@ import { openSqliteJournal } from "../../src/journal/sqlite.ts";
 import { createVault } from "../../src/journal/vault.ts";
 import { systemClock } from "../../src/resilience/clock.ts";
 import { createIds } from "../../src/resilience/ids.ts";
-import { postgresNote, postgresPresent, testDatabase } from "../support/postgres.ts";
+import { postgresNote, postgresPresent } from "../support/postgres.ts";
+import { testDatabase } from "../support/test-database.ts";
 import { createRequests } from "../support/requests.ts";
 
 const clock = systemClock;

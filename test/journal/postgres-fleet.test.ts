@@ -12,8 +12,9 @@ import { createGuard } from "../../src/resilience/guard.ts";
 import type { Guard } from "../../src/resilience/guard.ts";
 import { createTurns } from "../../src/resilience/turns.ts";
 import { createIds } from "../../src/resilience/ids.ts";
-import { postgresNote, postgresPresent, testDatabase } from "../support/postgres.ts";
-import type { TestDatabase } from "../support/postgres.ts";
+import { postgresNote, postgresPresent } from "../support/postgres.ts";
+import { testDatabase } from "../support/test-database.ts";
+import type { TestDatabase } from "../support/test-database.ts";
 import { createRequests } from "../support/requests.ts";
 
 const clock = systemClock;

@@ -5,8 +5,9 @@ import { createVault } from "../../src/journal/vault.ts";
 import type { Vault } from "../../src/journal/vault.ts";
 import { systemClock } from "../../src/resilience/clock.ts";
 import { createIds } from "../../src/resilience/ids.ts";
-import { postgresNote, postgresPresent, testDatabase } from "../support/postgres.ts";
-import type { TestDatabase } from "../support/postgres.ts";
+import { postgresNote, postgresPresent } from "../support/postgres.ts";
+import { testDatabase } from "../support/test-database.ts";
+import type { TestDatabase } from "../support/test-database.ts";
 import { createRequests } from "../support/requests.ts";
 
 const clock = systemClock;

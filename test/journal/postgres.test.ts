@@ -3,8 +3,9 @@ import { openPostgresJournal } from "../../src/journal/postgres.ts";
 import type { JournalParts } from "../../src/journal/journal.ts";
 import type { Clock } from "../../src/resilience/clock.ts";
 import { journalContract } from "../contracts/journal.ts";
-import { postgresNote, postgresPresent, testDatabase } from "../support/postgres.ts";
-import type { TestDatabase } from "../support/postgres.ts";
+import { postgresNote, postgresPresent } from "../support/postgres.ts";
+import { testDatabase } from "../support/test-database.ts";
+import type { TestDatabase } from "../support/test-database.ts";
 
 describe.skipIf(!postgresPresent)(`on PostgreSQL${postgresNote}`, () => {
   let database: TestDatabase;

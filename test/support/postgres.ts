@@ -1,16 +1,14 @@
-/** PostgreSQL for the tests: one throw-away server for a run, a database for each test file. */
+/** A throw-away PostgreSQL on a free port, with its data in a folder of its own. */
 import { spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
-import { inject } from "vitest";
 import { postgresFolder } from "../../.config/install-servers.mjs";
-import { end, freePort, serverOfThisRun, spawnUnprivileged } from "./servers.ts";
+import { end, freePort, spawnUnprivileged } from "./servers.ts";
 
 const binaries = postgresFolder();
 export const postgresPresent = binaries !== null;
@@ -103,55 +101,4 @@ async function answers(url: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-export interface TestDatabase {
-  readonly url: string;
-  /** One statement, on a connection that is none of the journal's. */
-  query(text: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
-  /** Empties every table. */
-  empty(): Promise<void>;
-}
-
-/** As fast as it can be without being a server that the journal refuses. */
-const forTests = [
-  "autovacuum=off",
-  "wal_level=minimal",
-  "max_wal_senders=0",
-  "checkpoint_timeout=1d",
-  "max_wal_size=4GB",
-];
-
-/** TRUNCATE makes new files, which a test that stored three rows pays for with a second on a slow disk. */
-const emptyAll = `DO $$ DECLARE name text; BEGIN
-  SET LOCAL session_replication_role = replica;
-  FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'signalbox_schema' LOOP
-    EXECUTE format('DELETE FROM %I', name);
-  END LOOP;
-END $$`;
-
-/** A database of its own, on the server of this run; gone with the server. */
-export async function testDatabase(): Promise<TestDatabase> {
-  const server = await serverOfThisRun(inject("servers"), "postgres", (at) => startPostgres(forTests, at));
-  const name = `test_${randomBytes(6).toString("hex")}`;
-  const maker = new pg.Client({ connectionString: server });
-  await maker.connect();
-  try {
-    await maker.query(`CREATE DATABASE ${name}`);
-  } finally {
-    await maker.end();
-  }
-  const url = server.replace(/postgres$/, name);
-  const pool = new pg.Pool({ connectionString: url, max: 2, allowExitOnIdle: true });
-  // The server ends before the pool does.
-  pool.on("error", () => {});
-  const query = async (text: string, values: readonly unknown[] = []) =>
-    (await pool.query<Record<string, unknown>>(text, [...values])).rows;
-  return {
-    url,
-    query,
-    async empty() {
-      await query(emptyAll);
-    },
-  };
 }

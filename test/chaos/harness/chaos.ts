@@ -15,12 +15,15 @@ import type { LivesOptions, LivesReport } from "./lives.ts";
 import { startPerson } from "./person.ts";
 import { randomOf } from "./random.ts";
 import { send } from "./senders.ts";
+import { fleetService } from "./fleet.ts";
 import { embeddedService } from "./service.ts";
 import type { ServiceUnderTest } from "./service.ts";
 import { plannedRefusal, startWeather } from "./weather.ts";
 
 export interface ChaosOptions extends LivesOptions {
   readonly seed: string;
+  /** `server`: a fleet on PostgreSQL and Redis. */
+  readonly profile: "embedded" | "server";
   readonly events: number;
   /** Everything of the run is in here. */
   readonly folder: string;
@@ -47,6 +50,8 @@ export interface ChaosReport {
   readonly weather: Readonly<Record<string, number>>;
   readonly refusals: Readonly<Record<number, number>>;
   readonly person: { readonly approved: number; readonly rejected: number; readonly replayed: number };
+  /** What of a fleet ended, and how often. */
+  readonly deaths: Readonly<Record<string, number>>;
 }
 
 const stormEveryMs = 9_000;
@@ -62,16 +67,19 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
     return service?.ingestUrl() ?? null;
   });
   try {
-    const own = embeddedService({
+    const parts = {
       folder: options.folder,
       config: configurationText(relay.url, options.retention),
       env: environmentFor(sandbox),
-    });
+    };
+    const own =
+      options.profile === "embedded"
+        ? embeddedService(parts)
+        : await fleetService({ ...parts, random: random.fork("victims") });
     service = own;
     return await play(options, random, { sandbox, service: own, publicUrl: relay.url });
   } finally {
-    service?.kill();
-    await service?.ended().catch(() => null);
+    await service?.close();
     await relay.close();
     await sandbox.close();
   }
@@ -91,7 +99,7 @@ async function play(
   const { say } = options;
   const parts = { sandbox, publicUrl, now: Date.now };
   const items = itemsOf(options.events, random.fork("items"), parts);
-  const plans = planLives(options, random.fork("lives"));
+  const plans = planLives({ ...options, disks: service.pages() !== null }, random.fork("lives"));
   const ledger = openLedger(join(options.folder, "ledger.jsonl"));
   await connectMailboxes(service, sandbox);
   const weather = startWeather(sandbox, random.fork("weather"), { noise: options.noise });
@@ -121,7 +129,7 @@ async function play(
     patience: options.patience,
     onDeath: (plan, death, { number, total }) => {
       lived = (number + 1) / total;
-      const how = death.unexpected ?? death.point ?? (plan.drains ? "drained" : "kill -9");
+      const how = death.unexpected ?? `${death.who}: ${death.point ?? (plan.drains ? "drained" : "kill -9")}`;
       const disk = plan.disk === "good" ? "" : `, disk ${plan.disk}`;
       say(`${number}/${total} ${how}${disk}; ${sending.sent()} of ${items.length} events acknowledged`);
     },
@@ -157,6 +165,7 @@ async function play(
     weather: weather.counts(),
     refusals: sending.refusals(),
     person: person.counts(),
+    deaths: service.deaths(),
   };
 }
 

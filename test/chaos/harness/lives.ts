@@ -6,7 +6,8 @@
 import { failPoints } from "../../../src/resilience/fail-points.ts";
 import type { FailPoint } from "../../../src/resilience/fail-points.ts";
 import type { Random } from "./random.ts";
-import type { Death, ServiceUnderTest } from "./service.ts";
+import type { Death } from "./program.ts";
+import type { ServiceUnderTest } from "./service.ts";
 
 export interface LifePlan {
   /** null: `kill -9` when its time is over. */
@@ -35,8 +36,11 @@ const often = /^(step|decision|action)[.](begin|made|recorded|planned|intended|r
 const hitOf = (point: FailPoint, random: Random): number =>
   busy.test(point) ? random.int(1, 40) : often.test(point) ? random.int(1, 6) : 1;
 
-/** The plan: the same for the same seed. Each point once before any comes again. */
-export function planLives({ kills, lastsMs, quietEvery }: LivesOptions, random: Random): LifePlan[] {
+/** The plan: the same for the same seed. Each point once before any comes again. `disks`: they may fail. */
+export function planLives(
+  { kills, lastsMs, quietEvery, disks }: LivesOptions & { readonly disks: boolean },
+  random: Random,
+): LifePlan[] {
   const lives: LifePlan[] = [];
   let waiting: FailPoint[] = [];
   for (let number = 1; lives.length < kills; number += 1) {
@@ -47,7 +51,7 @@ export function planLives({ kills, lastsMs, quietEvery }: LivesOptions, random: 
     lives.push({
       point,
       hit: point === null ? 0 : hitOf(point, random),
-      disk: number % 12 === 0 ? "full" : number % 7 === 0 ? "failing" : "good",
+      disk: !disks ? "good" : number % 12 === 0 ? "full" : number % 7 === 0 ? "failing" : "good",
       lastsMs: random.int(...lastsMs),
       drains: atStop || (point === null && random.chance(0.25)),
       quiet: quietEvery > 0 && number % quietEvery === 0,
@@ -143,7 +147,7 @@ async function liveOnce(plan: LifePlan, { service, random }: LivesParts): Promis
     orders.push(
       `${random.pick(["journal.commit", "journal.committed", "journal.write"])}=ioerror@${random.int(3, 40)}`,
     );
-  if (plan.disk === "full") orders.push(`journal.pages=${service.pages() + random.int(5, 60)}`);
+  if (plan.disk === "full") orders.push(`journal.pages=${(service.pages() ?? 0) + random.int(5, 60)}`);
   const began = performance.now();
   await service.start(orders.join(";"));
   const slowness = Math.min(2.5, Math.max(1, (performance.now() - began) / usualStartMs));

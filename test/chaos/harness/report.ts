@@ -13,8 +13,8 @@ function listed(what: string, faults: readonly string[]): string[] {
 }
 
 export function reportOf(
-  { audit, lives, unseen, spared, weather, refusals, person }: ChaosReport,
-  { seed, seconds }: { seed: string; seconds: number },
+  { audit, lives, unseen, spared, weather, refusals, person, deaths }: ChaosReport,
+  { profile, seed, seconds }: { profile: string; seed: string; seconds: number },
 ): { lines: string[]; ok: boolean } {
   const ok = audit.ok && unseen.length === 0 && spared.length === 0 && lives.unexpected.length === 0;
   const counted = (counts: Readonly<Record<string, number>>) =>
@@ -23,6 +23,7 @@ export function reportOf(
       .join(", ");
   const lines = [
     `in ${seconds} s: ${lives.kills} kills at ${lives.killedAt.size} of ${failPoints.length} fail points and at random moments, ${lives.drains} drains, ${lives.fullDisks} full disks, ${lives.failedCommits} failed commits`,
+    ...(Object.keys(deaths).length === 0 ? [] : [`what ended: ${counted(deaths)}`]),
     `vendors: ${counted(weather)}`,
     `senders were refused: ${counted(refusals)}`,
     `a person approved ${person.approved}, rejected ${person.rejected}, replayed ${person.replayed}`,
@@ -31,7 +32,7 @@ export function reportOf(
     ...unseen.map((point) => `never come by: ${point}`),
     ...spared.map((point) => `never killed at: ${point}`),
     ...lives.unexpected.map((text) => `the service ended by itself: ${text}`),
-    ...(ok ? [] : [`to see it again: npm run chaos -- --seed ${seed}`]),
+    ...(ok ? [] : [`to see it again: npm run chaos -- --profile ${profile} --seed ${seed}`]),
     audit.line,
   ];
   return { lines, ok };

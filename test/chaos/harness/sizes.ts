@@ -1,9 +1,10 @@
-/** The two sizes of a run: one for every change, one for a release. */
+/** The sizes of a run: one for every change, one for a release, and those of a fleet. */
 import type { ChaosOptions } from "./chaos.ts";
 
 type Size = Omit<ChaosOptions, "seed" | "folder" | "say">;
 
 export const shortRun: Size = {
+  profile: "embedded",
   events: 250,
   kills: 15,
   lastsMs: [500, 1_700],
@@ -16,7 +17,8 @@ export const shortRun: Size = {
   patience: 0,
 };
 
-export const longRun: Size = {
+const longRun: Size = {
+  profile: "embedded",
   events: 20_000,
   kills: 240,
   lastsMs: [1_500, 6_000],
@@ -28,3 +30,17 @@ export const longRun: Size = {
   restMs: 240_000,
   patience: 5,
 };
+
+/** Runs of a process that was killed are taken up by others after the lease of 9 s. */
+const shortFleetRun: Size = { ...shortRun, profile: "server", kills: 12, lastsMs: [500, 3_000] };
+
+const longFleetRun: Size = {
+  ...longRun,
+  profile: "server",
+  events: 6_000,
+  kills: 80,
+  lastsMs: [1_000, 4_000],
+};
+
+export const sizeOf = (profile: Size["profile"], short: boolean): Size =>
+  profile === "server" ? (short ? shortFleetRun : longFleetRun) : short ? shortRun : longRun;
