@@ -14,6 +14,7 @@ const rooms = {
   queue: floor,
   worker: floor,
   llm: floor,
+  eval: floor,
   destinations: floor,
   sandbox: floor,
   dashboard: ["domain"],

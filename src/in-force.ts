@@ -172,11 +172,12 @@ function redecidingIn(
   );
 }
 
-function createModel(
+/** Loads no SDK, makes no request yet. */
+export function createModel(
   name: string,
   config: ModelConfig,
   prices: PriceTable,
-  { environment, clock }: InForceParts,
+  { environment, clock }: Pick<InForceParts, "environment" | "clock">,
 ): Model {
   const { model, timeout: timeoutMs, apiKey } = config;
   const price = () => prices.of(model, clock.now());

@@ -1,12 +1,13 @@
 /** How the program ends, and the errors that end it. */
 
-/** Part of the contract: scripts depend on them. 100 (a failed evaluation) is not among a failure's reasons here. */
+/** Part of the contract: scripts depend on them. `evaluation`: below the threshold. */
 export const exitCodes = {
   ok: 0,
   failure: 1,
   usage: 2,
   configuration: 3,
   doctor: 4,
+  evaluation: 100,
   interrupted: 130,
 } as const;
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];

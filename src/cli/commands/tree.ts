@@ -8,6 +8,7 @@ import { version } from "../../package.ts";
 import type { Context } from "../context.ts";
 import { addDeciding } from "./deciding.ts";
 import { addEditing } from "./editing.ts";
+import { addEvaluating } from "./evaluating.ts";
 import { addKeeping } from "./keeping.ts";
 import { addHalting } from "./halting.ts";
 import type { Parts, Result } from "./parts.ts";
@@ -56,6 +57,7 @@ export function commands(runner: Runner): Command {
   addSending(program, parts);
   addReading(program, parts);
   addDeciding(program, parts);
+  addEvaluating(program, parts);
   addKeeping(program, parts);
   addHalting(program, parts);
   addEditing(program, parts);
