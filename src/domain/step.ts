@@ -20,3 +20,17 @@ export interface StepUsage {
   /** Null when the model's price is not known. */
   readonly costUsd: number | null;
 }
+
+/** Of several calls, also of those that led nowhere: they are paid for. Null where none was made. */
+export function totalUsage(usages: readonly StepUsage[]): StepUsage | null {
+  if (usages.length === 0) return null;
+  return {
+    model: [...new Set(usages.map(({ model }) => model))].join(" + "),
+    inputTokens: usages.reduce((sum, { inputTokens }) => sum + inputTokens, 0),
+    outputTokens: usages.reduce((sum, { outputTokens }) => sum + outputTokens, 0),
+    costUsd: usages.reduce<number | null>(
+      (sum, { costUsd }) => (sum === null || costUsd === null ? null : sum + costUsd),
+      0,
+    ),
+  };
+}

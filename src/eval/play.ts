@@ -12,6 +12,7 @@ import type { Json } from "../domain/json.ts";
 import type { Decider, DeciderAnswer } from "../domain/ports.ts";
 import type { Readers } from "../domain/readers.ts";
 import type { DecidedBy } from "../domain/run.ts";
+import { totalUsage } from "../domain/step.ts";
 import type { StepUsage } from "../domain/step.ts";
 import type { Clock } from "../resilience/clock.ts";
 
@@ -62,6 +63,7 @@ export async function play(parts: PlayParts): Promise<Played> {
   const { agent, clock } = parts;
   const made: { name: string; answer: DeciderAnswer }[] = [];
   const checks: PolicyCheck[] = [];
+  const used = () => totalUsage(made.flatMap(({ answer }) => answer.usage ?? []));
   let ms = 0;
   const kit: AgentKit<unknown> = {
     event: parts.event,
@@ -86,7 +88,7 @@ export async function play(parts: PlayParts): Promise<Played> {
         facts: request.facts,
         rules: () => request.rules(),
         rulesOnly: request.rulesOnly ?? (parts.by === "rules" ? "only the rules are asked" : null),
-        spentUsd: totalUsage(made.map(({ answer }) => answer.usage))?.costUsd ?? 0,
+        spentUsd: used()?.costUsd ?? 0,
         signal: parts.signal,
       });
       ms += clock.now() - startedAt;
@@ -106,22 +108,7 @@ export async function play(parts: PlayParts): Promise<Played> {
     held: checks.some(({ passed, effect }) => !passed && effect === "held"),
     actions,
     summary,
-    usage: totalUsage(made.map(({ answer }) => answer.usage)),
+    usage: used(),
     ms,
-  };
-}
-
-/** Null where no model was asked; its cost is null where one of the costs is not known. */
-function totalUsage(usages: readonly (StepUsage | null)[]): StepUsage | null {
-  const paid = usages.filter((usage) => usage !== null);
-  if (paid.length === 0) return null;
-  return {
-    model: [...new Set(paid.map(({ model }) => model))].join(" + "),
-    inputTokens: paid.reduce((sum, { inputTokens }) => sum + inputTokens, 0),
-    outputTokens: paid.reduce((sum, { outputTokens }) => sum + outputTokens, 0),
-    costUsd: paid.reduce<number | null>(
-      (sum, { costUsd }) => (sum === null || costUsd === null ? null : sum + costUsd),
-      0,
-    ),
   };
 }

@@ -4,6 +4,7 @@
  */
 import type { Decider, DeciderAnswer, DeciderRequest, Model, Unavailable } from "../domain/ports.ts";
 import type { Json } from "../domain/json.ts";
+import { totalUsage } from "../domain/step.ts";
 import type { StepUsage } from "../domain/step.ts";
 import type { Log } from "../observability/log.ts";
 import { redactText } from "../observability/redact.ts";
@@ -114,7 +115,7 @@ async function askChain(
       const why = [...left, explain(attempts, labels)].join("; ");
       // That a cap was reached is told as that.
       if (attempts.some(({ outcome }) => outcome.kind !== "capped")) parts.onAsked?.(request.agent, true);
-      const answer = byRules(request, prompt, why, total(usages));
+      const answer = byRules(request, prompt, why, totalUsage(usages));
       return isOutage(attempts) ? { ...answer, unavailable: unavailable(prompt, chain, attempts) } : answer;
     }
     const asked = await ask(parts, question, model, move.waitMs, move.repair);
@@ -128,24 +129,10 @@ async function askChain(
         decidedBy: "model",
         why,
         prompt: prompt.hash,
-        usage: total(usages),
+        usage: totalUsage(usages),
       };
     }
   }
-}
-
-/** The sum over all attempts, also those that led nowhere: they are paid for. */
-function total(usages: readonly StepUsage[]): StepUsage | null {
-  if (usages.length === 0) return null;
-  let costUsd: number | null = 0;
-  for (const usage of usages)
-    costUsd = costUsd === null || usage.costUsd === null ? null : costUsd + usage.costUsd;
-  return {
-    model: [...new Set(usages.map((usage) => usage.model))].join(" + "),
-    inputTokens: usages.reduce((sum, usage) => sum + usage.inputTokens, 0),
-    outputTokens: usages.reduce((sum, usage) => sum + usage.outputTokens, 0),
-    costUsd,
-  };
 }
 
 function unavailable(

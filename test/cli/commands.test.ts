@@ -49,6 +49,7 @@ describe("help and usage", { timeout: 60_000 }, () => {
       "dead-letters",
       "replay",
       "audit",
+      "eval",
       "review",
       "verify",
       "explain",
