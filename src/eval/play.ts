@@ -48,7 +48,7 @@ export interface Played {
 }
 
 /** A step was not recorded, and nothing can be read. */
-export class NotRecorded extends Error {
+class NotRecorded extends Error {
   override readonly name = "NotRecorded";
 
   constructor(step: string) {
