@@ -8,6 +8,7 @@ export { z } from "zod";
 export { EventFault } from "./domain/errors.ts";
 export { resultOf, template } from "./domain/action.ts";
 export { sha256 } from "./domain/json.ts";
+export { plainText } from "./domain/outgoing-text.ts";
 export { visible, withoutHiddenMarkup } from "./domain/untrusted-text.ts";
 export type {
   AgentDefinition,

@@ -2,7 +2,7 @@
  * From a decision to actions as data. Pure. The mail's address is the Stripe customer's, the amount is within the cap,
  * the link is the policy's; what was decided only chooses among these.
  */
-import { action, resultOf, z } from "../../src/agent-kit.ts";
+import { action, plainText, resultOf, z } from "../../src/agent-kit.ts";
 import type { PlannedAction, ResultReference } from "../../src/agent-kit.ts";
 import type { Facts } from "./context.ts";
 import type { Decision } from "./decision.ts";
@@ -30,12 +30,7 @@ function subjectOf(facts: Facts): string {
 
 /** Free text of a model for colleagues: one block without markup. */
 const plain = (text: string, max: number): string =>
-  Array.from(
-    redact(text)
-      .replace(/[<>`]/g, "")
-      .replace(/\b[a-z][a-z0-9+.-]*:\/\/\S*/gi, "[link]")
-      .trim(),
-  )
+  Array.from(plainText(redact(text)).trim())
     .slice(0, max)
     .join("");
 

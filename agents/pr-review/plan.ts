@@ -59,8 +59,16 @@ function place(decision: Decision, facts: Facts): Placed[] {
 const heading = ({ severity, category, title }: Finding): string =>
   `**${safeLine(title, 120) || "Finding"}** (${severity}, ${category})`;
 
+const linksIn = (code: string): string[] => code.match(/\b[a-z][a-z0-9+.-]*:\/\/[^\s"'`<>()]+/gi) ?? [];
+
+/** Null where it would bring an address into the code that the replaced lines do not hold: one click would commit it. */
+function suggestionOf({ suggestion, quote }: Finding): string | null {
+  if (suggestion === null || linksIn(suggestion).some((link) => !quote.includes(link))) return null;
+  return redactSecrets(cut(suggestion, 4_000));
+}
+
 function commentBody({ finding, anchor, fingerprint }: Placed): string {
-  const suggestion = finding.suggestion === null ? null : redactSecrets(cut(finding.suggestion, 4_000));
+  const suggestion = suggestionOf(finding);
   return [
     heading(finding),
     safeMarkdown(finding.body, 3_000),
