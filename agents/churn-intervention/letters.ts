@@ -1,20 +1,26 @@
 /** The mails that customers get: fixed texts with one typed slot each. Pure. */
 import { template } from "../../src/agent-kit.ts";
 import type { ResultReference, TextTemplate } from "../../src/agent-kit.ts";
-import { redact } from "./redaction.ts";
-
-const promises =
-  /\d|%|[€$£¥]|free|refund|discount|credit|guarantee|promise|money|compensat|gratis|legal|https?|www\.|\b[\w-]+\.(?:com|net|org|io|dev|app|example)\b|[@<>{}[\]()\\`|]/i;
+import { vocabulary } from "./vocabulary.ts";
 
 /**
- * The one sentence that a model may put into a mail. Numbers, money, links, addresses and promises are not its to give:
- * a sentence with any of them is dropped for the fixed one.
+ * The one sentence that a model may put into a mail: of plain words from a list (and those of `more`, which come from the
+ * configuration). Anything else, such as a number, a name, a link or a word that could promise something, and the fixed
+ * sentence is taken instead.
  */
-export function sentence(text: string, instead: string): string {
-  const plain = redact(text).replace(/\s+/g, " ").trim();
-  const acceptable = plain.length >= 10 && plain.length <= 240 && !promises.test(plain);
-  return acceptable ? plain : instead;
+export function sentence(text: string, instead: string, more: readonly string[] = []): string {
+  const plain = text.replace(/\s+/g, " ").trim();
+  const shaped = plain.length >= 10 && plain.length <= 240 && /^[A-Za-z][A-Za-z ,.'’!-]*$/.test(plain);
+  const used = plain.toLowerCase().match(/[a-z]+/g) ?? [];
+  const ours = more.flatMap((name) => name.toLowerCase().match(/[a-z]+/g) ?? []);
+  const known = (word: string): boolean => vocabulary.has(word) || shortened.has(word) || ours.includes(word);
+  return shaped && !/\S[.]\S/.test(plain) && used.every(known) ? plain : instead;
 }
+
+/** What stands behind an apostrophe: it's, we're, don't. */
+const shortened = new Set(
+  "s t re ve d m don didn doesn isn wasn weren couldn wouldn hasn haven won".split(" "),
+);
 
 /** A first name to greet with; a customer's name at Stripe may be a company's or anything else. */
 function greeting(name: string): string {
@@ -63,7 +69,7 @@ export const tutorialLetter = (letter: TutorialLetter): { subject: string; text:
   subject: `How to: ${letter.title}`,
   text: [
     greeting(letter.name),
-    sentence(letter.acknowledgement, "Thank you for telling us what you were missing."),
+    sentence(letter.acknowledgement, "Thank you for telling us what you were missing.", [letter.title]),
     `It is there, though not easy enough to find. This guide shows how it works: ${letter.title}`,
     letter.url,
     "If you have made up your mind, there is nothing to do: your cancellation stands. If something is still missing, just answer this mail.",

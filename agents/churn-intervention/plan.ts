@@ -4,6 +4,7 @@
  */
 import { action, plainText, resultOf, z } from "../../src/agent-kit.ts";
 import type { PlannedAction, ResultReference } from "../../src/agent-kit.ts";
+import { evidenceIds } from "./context.ts";
 import type { Facts } from "./context.ts";
 import type { Decision } from "./decision.ts";
 import { guard, isoDay } from "./guards.ts";
@@ -28,7 +29,7 @@ function subjectOf(facts: Facts): string {
   return `${id}:${at === null ? "unknown" : isoDay(at)}`;
 }
 
-/** Free text of a model for colleagues: one block without markup. */
+/** Free text of a model for colleagues: one block without markup and links. */
 const plain = (text: string, max: number): string =>
   Array.from(plainText(redact(text)).trim())
     .slice(0, max)
@@ -42,7 +43,9 @@ const money = (amount: number, currency: string): string =>
 function report(decision: Decision, guarded: Guarded, context: GuardContext): string {
   const { facts } = context;
   const { subscription } = facts;
-  const evidence = decision.evidence.map((id) => plain(id, 80)).join(", ");
+  const known = evidenceIds(facts);
+  const cited = [...new Set(decision.evidence.filter((id) => known.includes(id)))];
+  const evidence = cited.join(", ");
   return [
     `Subscription ${subscription.id} (${plain(subscription.plan.name, 80)}, ${money(subscription.plan.amount, subscription.plan.currency)} per ${plain(subscription.plan.interval, 20)}): ${facts.change === "ended" ? "ended" : "will end"}.`,
     `Reason: ${decision.reason} (${plain(decision.reasoning, 600) || "no reasoning given"}). Evidence: ${evidence || "none"}.`,

@@ -2,7 +2,7 @@
  * From a decision to actions as data. Pure. The only address is the one in the From header; the only ticket is the
  * one that carries the thread's tag; a mail is ignored only when it is surely noise from somebody unknown.
  */
-import { action, plainText, resultOf, visible, z } from "../../src/agent-kit.ts";
+import { action, plainText, resultOf, z } from "../../src/agent-kit.ts";
 import type { PlannedAction } from "../../src/agent-kit.ts";
 import { threadTag } from "./context.ts";
 import type { Facts } from "./context.ts";
@@ -26,9 +26,9 @@ const hour = 3_600_000;
 const usable = z.email().max(320);
 
 const bounded = (value: number, low: number, high: number): number => Math.min(high, Math.max(low, value));
-/** What a model wrote, as one plain line: no links, no markup, no personal numbers. */
+/** What a model wrote, as one plain line: no links, no addresses, no markup, no personal numbers. */
 function line(text: string | null, max: number): string {
-  const plain = plainText(redactPersonal(visible(text ?? "")))
+  const plain = redactPersonal(plainText(text ?? ""))
     .replace(/\s+/g, " ")
     .trim();
   return Array.from(plain).slice(0, max).join("");

@@ -19,7 +19,11 @@ const Payload = z.object({
     draft: z.boolean().nullish(),
     user: z.object({ login: z.string(), type: z.string().nullish() }).nullish(),
   }),
-  repository: z.object({ name: z.string().min(1), owner: z.object({ login: z.string().min(1) }) }),
+  repository: z.object({
+    name: z.string().min(1),
+    owner: z.object({ login: z.string().min(1) }),
+    private: z.boolean().nullish(),
+  }),
   installation: z.object({ id: z.number().int() }).nullish(),
 });
 type Payload = z.infer<typeof Payload>;
@@ -66,6 +70,15 @@ const gathered = (kit: AgentKit<Policy>, payload: Payload): Promise<Facts | null
     ),
   );
 
+/**
+ * A review of a public repository is public, and what a model was shown it may be made to say: of an issue then only its
+ * key, which the pull request has anyway.
+ */
+function issueShown({ issue }: Facts, isPrivate: boolean): string {
+  if (!issue) return "none";
+  return isPrivate ? `${issue.identifier}: ${cut(issue.title, 300)}` : issue.identifier;
+}
+
 async function flow(kit: AgentKit<Policy>): Promise<Outcome> {
   const payload = parse(kit.event.payload);
   const unwanted = notForUs(payload, kit.policy);
@@ -83,7 +96,7 @@ async function flow(kit: AgentKit<Policy>): Promise<Outcome> {
       repository: `${facts.repository.owner}/${facts.repository.repo}`,
       title: cut(facts.pull.title, 300),
       description: cut(withoutHiddenMarkup(facts.pull.body.slice(0, 70_000)), 4_000),
-      issue: facts.issue ? `${facts.issue.identifier}: ${cut(facts.issue.title, 300)}` : "none",
+      issue: issueShown(facts, payload.repository.private === true),
       coverage: coverageLine(coverage),
       diff: coverage.diff,
     },

@@ -1,5 +1,5 @@
 /** From a decision to actions as data. Pure: whatever was decided, the limits and the targets are those of this file. */
-import { action, sha256 } from "../../src/agent-kit.ts";
+import { action, sha256, visible } from "../../src/agent-kit.ts";
 import type { PlannedAction, PolicyCheck } from "../../src/agent-kit.ts";
 import type { Facts } from "./context.ts";
 import { severities } from "./decision.ts";
@@ -59,7 +59,8 @@ function place(decision: Decision, facts: Facts): Placed[] {
 const heading = ({ severity, category, title }: Finding): string =>
   `**${safeLine(title, 120) || "Finding"}** (${severity}, ${category})`;
 
-const linksIn = (code: string): string[] => code.match(/\b[a-z][a-z0-9+.-]*:\/\/[^\s"'`<>()]+/gi) ?? [];
+const linksIn = (code: string): string[] =>
+  visible(code).match(/(?:\b[a-z][a-z0-9+.-]*:\/\/|\/\/(?=[\w-]+\.\w)|\bwww\.)[^\s"'`<>()]+/gi) ?? [];
 
 /** Null where it would bring an address into the code that the replaced lines do not hold: one click would commit it. */
 function suggestionOf({ suggestion, quote }: Finding): string | null {

@@ -105,7 +105,8 @@ function ticket(send: Send, base: string): ActionExecutor {
             // A new requester without a name is refused.
             requester: { email: requester.email, name: requester.name.trim() || requester.email },
             subject,
-            comment: { body, public: true },
+            // A public one is mailed to the requester, with all that a model was made to write.
+            comment: { body, public: false },
             priority,
             tags,
             external_id: key,

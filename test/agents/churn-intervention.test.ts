@@ -443,12 +443,33 @@ describe("whatever a model decides about a cancellation", () => {
   });
 
   it.each([
+    decision.acknowledgement,
+    "We are sorry that your request has waited so long.",
+    "Thank you for telling us so openly that the cost no longer fits your plans.",
+    "We understand that it wasn't what you needed, and we're sorry.",
+  ])("a plain sentence such as %j is", (text) => {
+    expect(sentence(text, "the fixed one")).toBe(text);
+  });
+
+  it("the names of the policy's own features may stand in it", () => {
+    const text = "We are sorry that you missed the CSV export.";
+    expect(sentence(text, "the fixed one")).toBe("the fixed one");
+    expect(sentence(text, "the fixed one", ["Export reports as CSV and PDF"])).toBe(text);
+  });
+
+  it.each([
     "You get 50% off",
     "See https://evil.example for more",
     "Visit evil.com please now",
     "We promise a refund to you",
     "Use {code} instead of it",
     "short",
+    "You get ninety percent off for ever",
+    "Neunzig Prozent Rabatt, versprochen",
+    "Visit evil．com please now",
+    "Write to the team at evil.xyz now",
+    "You get \uFF19\uFF10 more of it for less",
+    "This month is on the house",
   ])("its sentence %j is not put into a mail", (text) => {
     expect(sentence(text, "the fixed one")).toBe("the fixed one");
   });
