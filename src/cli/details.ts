@@ -90,7 +90,7 @@ export function describeRun(terminal: Terminal, run: RunDetail): string {
         const cost =
           step.usage === null
             ? ""
-            : `  ${step.usage.model}, ${step.usage.inputTokens} + ${step.usage.outputTokens} tokens`;
+            : `  ${step.usage.model}, ${step.usage.inputTokens} + ${step.usage.outputTokens} tokens, ${step.usage.costUsd === null ? "cost not known" : `$${step.usage.costUsd.toFixed(4)}`}`;
         return `${step.name.padEnd(10)} ${String(step.durationMs).padStart(6)} ms${cost}`;
       }),
     ),

@@ -165,11 +165,18 @@ function readPrompt(
   ours: boolean,
 ): ReadPrompt {
   const parsed = PromptFile.safeParse(yaml.value);
-  if (!parsed.success)
+  if (!parsed.success) {
+    const former = formerKeys(yaml);
+    const told = new Set(former.map(({ line }) => line));
+    const faults = faultsOfIssues(yaml, parsed.error.issues, (path) => path, Object.keys(PromptFile.shape));
+    const hasModel = former.some(({ fix }) => fix?.includes("models:"));
     return failed([
-      ...formerKeys(yaml),
-      ...faultsOfIssues(yaml, parsed.error.issues, (path) => path, Object.keys(PromptFile.shape)),
+      ...former,
+      ...faults.filter(
+        ({ line, message }) => !told.has(line) && !(hasModel && message === '"models" is missing'),
+      ),
     ]);
+  }
   const content = parsed.data;
   const agent = options.agents.find(({ name }) => name === content.agent);
   if (agent === undefined) {

@@ -249,12 +249,10 @@ describe("loading prompts", () => {
       .replace(/rules: \[\{.*\}\]/, "rules: { urgentWords: [down] }");
     await writeFile(join(user, "email-triage.yaml"), former);
     const { faults } = await load();
-    expect(faults.map(({ fix }) => fix)).toEqual(
-      expect.arrayContaining([
-        expect.stringContaining("models: [main, fallback]"),
-        expect.stringContaining("below policy:"),
-      ]),
-    );
+    expect(faults.map(({ fix }) => fix)).toEqual([
+      expect.stringContaining("models: [main, fallback]"),
+      expect.stringContaining("below policy:"),
+    ]);
   });
 
   it("says what happens while no model can be reached", async () => {
