@@ -227,10 +227,27 @@ export interface Journal {
    * in. Returns the place to go on from; null at the end.
    */
   eraseKeys(before: number, limit: number, after: KeyPlace | null): Promise<KeyPlace | null>;
+  /**
+   * Erases the content of events that name an address, themselves or in what was made of them, among the next `limit` after
+   * an event (`""` at first). Those with open runs are left, and named. To be called until `after` is null.
+   */
+  forget(
+    address: string,
+    options: { readonly after: string; readonly limit: number; readonly dryRun: boolean },
+  ): Promise<Forgotten>;
   /** Why nothing can be stored, or what is stored not be relied on, as far as is known now; null when all is well. */
   trouble(): string | null;
 
   close(): Promise<void>;
+}
+
+export interface Forgotten {
+  /** Events, and requests that could not be read, whose content went; with `dryRun`, would go. */
+  readonly erased: number;
+  /** Events that name the address and are still being worked on. */
+  readonly open: readonly string[];
+  /** The last event that was looked at; null when there are no more. */
+  readonly after: string | null;
 }
 
 export interface KeyPlace {

@@ -5,6 +5,7 @@ import { recordDeed } from "./audit.ts";
 import { discard } from "./dead-letters.ts";
 import { dueAgents, dueRuns, nextDue, parkedFor, wakeParked } from "./due.ts";
 import { accept, exclusiveKeys, keepMalformed } from "./events.ts";
+import { forgetNext } from "./forgetting.ts";
 import { createReads } from "./reads.ts";
 import { receiptOf } from "./receipts.ts";
 import { eraseContent, eraseHistory, eraseKeys } from "./retention.ts";
@@ -65,6 +66,7 @@ const journalOn = (db: Database): Journal => ({
   eraseContent: (before, limit) => db.write(() => eraseContent(before, limit)),
   eraseHistory: (before, limit) => db.write(() => eraseHistory(before, limit)),
   eraseKeys: (before, limit, after) => db.write(() => eraseKeys(before, limit, after)),
+  forget: (address, options) => db.write((tx) => forgetNext(tx, address, options)),
   trouble: () => db.trouble(),
   close: () => db.close(),
 });

@@ -22,7 +22,11 @@ export function* eraseContent(before: number, limit: number): Sql<number> {
     limit,
   );
   const ids = yield* withoutBegun(idsOf(found));
-  if (ids.length === 0) return unread;
+  if (ids.length > 0) yield* eraseContentOf(ids);
+  return Math.max(unread, ids.length);
+}
+
+export function* eraseContentOf(ids: readonly string[]): Sql<void> {
   const runs = `SELECT id FROM runs WHERE event IN (${marks(ids)})`;
   yield* sql.run(
     `UPDATE events SET body = NULL, headers = '{}', evidence = NULL WHERE id IN (${marks(ids)})`,
@@ -36,7 +40,6 @@ export function* eraseContent(before: number, limit: number): Sql<number> {
   );
   yield* sql.run(`UPDATE steps SET output = 'null' WHERE run IN (${runs})`, ...ids);
   yield* sql.run(`UPDATE actions SET input = '{}' WHERE run IN (${runs})`, ...ids);
-  return Math.max(unread, ids.length);
 }
 
 /** What could not be read has no event to be erased with. */
@@ -59,13 +62,17 @@ function* eraseUnread(before: number, limit: number): Sql<number> {
 
 /** Without those that someone began to run again before they were held; from now on that has to wait. */
 function* withoutBegun(ids: readonly string[]): Sql<string[]> {
+  const begun = new Set(yield* eventsWithOpenRuns(ids));
+  return ids.filter((id) => !begun.has(id));
+}
+
+export function* eventsWithOpenRuns(ids: readonly string[]): Sql<string[]> {
   if (ids.length === 0) return [];
   const rows = yield* sql.all(
     `SELECT DISTINCT event FROM runs WHERE event IN (${marks(ids)}) AND status IN (${open})`,
     ...ids,
   );
-  const begun = new Set(rows.map((row) => text(row, "event")));
-  return ids.filter((id) => !begun.has(id));
+  return rows.map((row) => text(row, "event"));
 }
 
 /** The keys go first; a day is more than looking through all of them takes. */

@@ -2,10 +2,12 @@
 import { describe, expect, it } from "vitest";
 import type { Action } from "../../src/domain/action.ts";
 import type { AuditEntry } from "../../src/domain/audit.ts";
+import type { Json } from "../../src/domain/json.ts";
 import type {
   AcceptedItem,
   Changes,
   Claim,
+  Forgotten,
   Journal,
   ListQuery,
   NewRun,
@@ -303,6 +305,77 @@ export function operatorsContract({ on, clock, run, accept, claimed, step, actio
       expect((await on().reads.backlog()).oldestDueAt).toBeNull();
       await started("c");
       expect((await on().reads.backlog()).oldestDueAt).toBe(clock().now());
+    });
+  });
+
+  describe("forgetting a person", () => {
+    const address = "Dana@Northwind.example";
+    const forget = async (dryRun = false, limit = 2) => {
+      const open: string[] = [];
+      let erased = 0;
+      for (let after: string | null = ""; after !== null;) {
+        const next: Forgotten = await on().journal.forget(address, { after, limit, dryRun });
+        erased += next.erased;
+        open.push(...next.open);
+        after = next.after;
+      }
+      return { erased, open };
+    };
+    /** An event whose one run ended, after a step with this output. */
+    const told = async (name: string, output: Json) => {
+      const { event, run: id } = await started(name);
+      const claim = await claimed(id);
+      await on().journal.recordStep(key(claim), { ...step(claim, "gather"), output });
+      await on().journal.settle(key(claim), dead(`no such user: ${address}`));
+      return event;
+    };
+    const factsOf = async (event: string) => {
+      const found = await on().reads.event(event);
+      const work = await on().reads.run(found?.runs[0]?.id ?? "");
+      return { body: found?.body.length, output: work?.steps[0]?.output, reason: work?.run.reason };
+    };
+
+    it("erases what names them, in any case and encoding, wherever it stands, and nothing of others", async () => {
+      const raw = Buffer.from(
+        `From: <dana@northwind.EXAMPLE>\r\nSubject: Hello\r\n\r\n${"Hello. ".repeat(9)}`,
+      );
+      const theirs = [
+        await told("a", { contact: { email: "DANA@northwind.example" } }),
+        await told("b", { raw: raw.toString("base64url") }),
+      ];
+      const others = [
+        await told("c", "joedana@northwind.example wrote"),
+        await told("d", "dana@northwind.example.org wrote"),
+        await told("e", "dana-anne@northwind.example wrote"),
+      ];
+      expect(await forget(true)).toEqual({ erased: 2, open: [] });
+      expect((await factsOf(theirs[0] ?? "")).output).not.toBeNull();
+      expect(await forget()).toEqual({ erased: 2, open: [] });
+      for (const event of theirs)
+        expect(await factsOf(event)).toEqual({ body: 0, output: null, reason: "no such user: [forgotten]" });
+      for (const event of others) expect((await factsOf(event)).output).toMatch(/ wrote$/);
+      expect(await forget()).toEqual({ erased: 0, open: [] });
+    });
+
+    it("leaves what is still being worked on, and names it", async () => {
+      const { event, run: id } = await started("open");
+      const claim = await claimed(id);
+      await on().journal.recordStep(key(claim), { ...step(claim, "gather"), output: address });
+      expect(await forget()).toEqual({ erased: 0, open: [event] });
+      await on().journal.settle(key(claim), { kind: "done", summary: "" });
+      expect(await forget()).toEqual({ erased: 1, open: [] });
+      // Sent again, it is known all the same.
+      expect(await accept("open")).toMatchObject({ event, duplicate: true });
+    });
+
+    it("erases bytes that could not be read as well", async () => {
+      const unread = { source: "github", receivedAt: clock().now(), remoteAddress: "", secretIndex: 0 };
+      await on().journal.keepMalformed(
+        { id: `dlv_${clock().now()}`, ...unread, reason: "no JSON" },
+        Buffer.from(`not JSON, but of ${address}`),
+      );
+      expect(await forget()).toEqual({ erased: 1, open: [] });
+      expect(await forget()).toEqual({ erased: 0, open: [] });
     });
   });
 }
