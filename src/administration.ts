@@ -7,6 +7,7 @@ import { createPauses } from "./pauses.ts";
 import { sourceRows } from "./source-rows.ts";
 import type { Upkeep } from "./upkeep.ts";
 import { createDeadLetters } from "./worker/dead-letters.ts";
+import { createForgetting } from "./worker/forgetting.ts";
 import { replay } from "./worker/replay.ts";
 import { createReview } from "./worker/review.ts";
 
@@ -49,6 +50,7 @@ function controlOf({ store, queue, upkeep, guard, turns, current }: Administrati
   return {
     ...createReview(journal, reads, queue),
     ...createDeadLetters(journal, reads),
+    ...createForgetting(journal),
     ...createPauses({ guard, turns, journal, queue, agents: () => [...current().work.agents.keys()] }),
     heal: healing.heal,
     verify: targets.verify,

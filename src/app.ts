@@ -186,7 +186,7 @@ async function startParts(
       { dataDir },
       "SIGNALBOX_ADMIN_TOKEN is not set: a process with another data folder takes another token",
     );
-  await noteConfiguration(store.state, current().settings);
+  await reloaded(store.state, audit, current().settings);
   const upkeep = await createUpkeep(parts);
   await journal.releaseOrphans();
   await showBreakers(guard, metrics);

@@ -12,10 +12,10 @@ const key = "configuration";
 export const configurationOf = ({ loaded, prompts }: Settings): string =>
   hashJson({ file: loaded.hash, prompts: [...prompts].map(([name, { hash }]) => [name, hash]) }).slice(0, 12);
 
-/** True when it was another one until now, and no other process has noted the change. */
+/** True when it was another one until now, and no other process has noted the change; the first one is no change. */
 export async function noteConfiguration(state: State, settings: Settings): Promise<boolean> {
   const configuration = configurationOf(settings);
   const noted = await state.get("meta", key);
   if (noted?.value === configuration) return false;
-  return state.put("meta", key, configuration, noted?.version ?? 0);
+  return (await state.put("meta", key, configuration, noted?.version ?? 0)) && noted !== null;
 }

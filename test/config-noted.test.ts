@@ -8,7 +8,7 @@ const settings = (file: string, prompt = "p"): Settings =>
 
 it("a change of the file or of a prompt is noted by one of several processes", async () => {
   const state = memoryState();
-  await noteConfiguration(state, settings("one"));
+  expect(await noteConfiguration(state, settings("one"))).toBe(false);
   expect(await noteConfiguration(state, settings("one"))).toBe(false);
   for (const changed of [settings("two"), settings("two", "edited"), settings("one")]) {
     const noted = await Promise.all([1, 2, 3].map(() => noteConfiguration(state, changed)));

@@ -13,6 +13,7 @@ export const deeds = [
   "source.heal",
   "pause",
   "resume",
+  "forget",
   "config.reload",
   "rekey",
 ] as const;

@@ -17,6 +17,8 @@ import {
   readSince,
 } from "./admin-queries.ts";
 import type { ListName } from "./admin-queries.ts";
+import { addForget } from "./admin-forget.ts";
+import type { ForgetControl } from "./admin-forget.ts";
 import { addPauses } from "./admin-pauses.ts";
 import type { PauseControl } from "./admin-pauses.ts";
 import { addReplays } from "./admin-replays.ts";
@@ -51,7 +53,7 @@ interface Healed {
  * What people may do. All but `replay`, `replays`, `pauses` and `verify` throw Conflict. `by` is how the person was known, as in the
  * audit.
  */
-export interface Control extends ReplayControl, PauseControl {
+export interface Control extends ReplayControl, PauseControl, ForgetControl {
   approve(action: string, decision: { hash: string; edited?: JsonObject; by: string }): Promise<void>;
   reject(action: string, decision: { reason: string; by: string }): Promise<void>;
   cancelRun(run: string, reason: string): Promise<void>;
@@ -80,6 +82,7 @@ export function addApi(app: Hono<AdminEnv>, parts: ApiParts): void {
   addDeeds(app, parts);
   addReplays(app, parts);
   addPauses(app, parts);
+  addForget(app, parts);
   addAudit(app, parts);
 }
 

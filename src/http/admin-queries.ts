@@ -144,6 +144,7 @@ const cancellation = z.strictObject({ reason: reason.default("cancelled by a per
 const name = z.string().min(1).max(200);
 const healing = z.strictObject({ since: z.string().optional() });
 const pause = z.strictObject({ name, reason: reason.optional() });
+const forget = z.strictObject({ email: z.email().max(320), dryRun: z.boolean().default(false) });
 const filter = z.strictObject({
   source: name.optional(),
   type: name.optional(),
@@ -174,6 +175,8 @@ export const readApproval = (body: Json) => parse(approval, body);
 export const readRejection = (body: Json) => parse(rejection, body);
 export const readCancellation = (body: Json) => parse(cancellation, body);
 export const readPause = (body: Json) => parse(pause, body);
+/** Throws BadRequest. */
+export const readForget = (body: Json) => parse(forget, body);
 /** There is nothing to say. Throws BadRequest. */
 export const readNothing = (body: Json) => parse(z.strictObject({}), body);
 /** Milliseconds since the epoch; undefined when left open. Throws BadRequest. */

@@ -182,6 +182,11 @@ export const openapiSchemas = {
   }),
   Pause: object({ name: { ...text, description: "An agent, a destination, or `all`" }, ...paused }),
   Resumed: object({ name: text, runs: { ...count, description: "That waited for it, and go on now" } }),
+  Forgotten: object({
+    dryRun: { type: "boolean" },
+    erased: { ...count, description: "Events, and requests that could not be read" },
+    open: { type: "array", items: text, description: "Events that are still being worked on" },
+  }),
   Process: object({
     id: text,
     role: { enum: ["all", "ingest", "worker"] },

@@ -188,6 +188,13 @@ const paths = {
       parameters: [{ ...idParameter, name: "name" }],
     },
   },
+  "/api/forget": deed(
+    "forget",
+    "Erase the content of all that names a person's address; what is still being worked on is kept, and named",
+    body(["email"], { email: text, dryRun: { type: "boolean", default: false } }),
+    ref("Forgotten"),
+    [],
+  ),
   "/api/processes": {
     get: {
       operationId: "processes",

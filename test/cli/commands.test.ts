@@ -30,7 +30,7 @@ sources:
 `;
 const longest = (text: string) => Math.max(...text.split("\n").map((line) => line.length));
 
-describe("help and usage", { timeout: 60_000 }, () => {
+describe("help and usage", () => {
   test("--help lists every command of the contract on stdout, in 80 columns", async () => {
     const { code, stdout } = await run(["--help"]);
     expect(code).toBe(0);
@@ -104,7 +104,7 @@ describe("help and usage", { timeout: 60_000 }, () => {
   });
 });
 
-describe("check", { timeout: 60_000 }, () => {
+describe("check", () => {
   test("a broken file ends with 3 and shows place, caret and the right word", async () => {
     const { code, stdout } = await run(["check"], folder({ "signalbox.yaml": broken }));
     expect(code).toBe(3);
@@ -143,7 +143,7 @@ describe("check", { timeout: 60_000 }, () => {
   });
 });
 
-describe("init and schema", { timeout: 60_000 }, () => {
+describe("init and schema", () => {
   test("init writes a configuration that check accepts, and keeps it the next time", async () => {
     const cwd = folder();
     const first = await run(["init"], cwd);
@@ -171,7 +171,7 @@ describe("init and schema", { timeout: 60_000 }, () => {
   });
 });
 
-describe("doctor", { timeout: 60_000 }, () => {
+describe("doctor", () => {
   interface Report {
     readonly ok: boolean;
     readonly findings: readonly { check: string; status: string; message: string; fix?: string }[];
@@ -210,7 +210,7 @@ describe("doctor", { timeout: 60_000 }, () => {
   });
 });
 
-describe("completion", { timeout: 60_000 }, () => {
+describe("completion", () => {
   test.each(["bash", "zsh", "fish"])("%s gets every command, its parts and its options", async (shell) => {
     const { code, stdout } = await run(["completion", shell]);
     expect(code).toBe(0);

@@ -55,7 +55,7 @@ afterAll(async () => {
   await Promise.all([stripe.close(), down.close()]);
 });
 
-describe("heal", { timeout: 60_000 }, () => {
+describe("heal", () => {
   test("fetches what did not arrive, and says how much of it was new", async () => {
     const object = { id: "sub_1", customer: "cus_1", status: "canceled" };
     stripe.addEvent({ id: "evt_missed", type: "customer.subscription.deleted", object });
@@ -128,7 +128,7 @@ describe("heal", { timeout: 60_000 }, () => {
   });
 });
 
-describe("what is missed without `healing:`", { timeout: 60_000 }, () => {
+describe("what is missed without `healing:`", () => {
   const loss = "source hook has no `healing:`: GitHub never repeats a delivery that failed, so it is lost";
 
   test("is noted by check, and nothing of an inactive source or of one with a warning", async () => {
@@ -151,7 +151,7 @@ describe("what is missed without `healing:`", { timeout: 60_000 }, () => {
   });
 });
 
-describe("a handshake that is sent by hand", { timeout: 60_000 }, () => {
+describe("a handshake that is sent by hand", () => {
   test("shows the provider's own words that it is answered with", async () => {
     const body = { type: "url_verification", challenge: "3eZbrw1aB", token: "t" };
     writeFileSync(join(program.folder, "hello.json"), JSON.stringify(body));

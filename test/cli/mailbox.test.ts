@@ -72,7 +72,7 @@ const json = async <T>(...args: string[]): Promise<T> => {
 const mails = async (source: string) =>
   (await json<Rows>("events", "list", "--source", source, "--type", "message.received")).items;
 
-describe("trigger SOURCE.message.received", { timeout: 60_000 }, () => {
+describe("trigger SOURCE.message.received", () => {
   test("puts a mail into Gmail's stand-in and announces it, so that the mail comes in, each time another", async () => {
     expect(await json<Answer>("trigger", "inbox.message.received")).toMatchObject({
       status: "accepted",
@@ -105,7 +105,7 @@ describe("trigger SOURCE.message.received", { timeout: 60_000 }, () => {
   });
 });
 
-describe("send to a mailbox", { timeout: 60_000 }, () => {
+describe("send to a mailbox", () => {
   const write = (name: string, body: object) => {
     writeFileSync(join(program.folder, name), JSON.stringify(body));
     return name;
@@ -129,7 +129,7 @@ describe("send to a mailbox", { timeout: 60_000 }, () => {
   });
 });
 
-describe("where the mailbox is real", { timeout: 60_000 }, () => {
+describe("where the mailbox is real", () => {
   const real = `version: 1
 sources:
   inbox: { type: gmail, account: a@example.com, audience: x, pushServiceAccount: p@example.com, credentials: "\${C}" }

@@ -107,7 +107,7 @@ afterAll(async () => {
   await github.close();
 });
 
-describe("sending", { timeout: 60_000 }, () => {
+describe("sending", () => {
   test("a file is signed as GitHub does, accepted, and a duplicate the second time", async () => {
     const first = await sendPull(1);
     expect(first).toMatchObject({ status: "accepted", runs: 1 });
@@ -163,7 +163,7 @@ describe("sending", { timeout: 60_000 }, () => {
   });
 });
 
-describe("reading", { timeout: 60_000 }, () => {
+describe("reading", () => {
   test("events list is newest first, pages with a cursor, and fits 80 columns", async () => {
     const all = await json<Rows>("events", "list");
     const page = await json<Rows>("events", "list", "--limit", "1");
@@ -215,7 +215,7 @@ describe("reading", { timeout: 60_000 }, () => {
   });
 });
 
-describe("deciding", { timeout: 60_000 }, () => {
+describe("deciding", () => {
   test("an action is approved by the hash that was read, and then carried out", async () => {
     const sent = await sendPull(0);
     const run = await untilRun(sent.event, "awaiting_review");
@@ -329,6 +329,19 @@ describe("deciding", { timeout: 60_000 }, () => {
     expect(await cli("replay", "resume", id)).toContain("running");
     await cli("replay", "cancel", id);
     expect((await program.cli("replay", "show", "run_1")).code).toBe(2);
+  });
+
+  test("a person is forgotten, once nothing of theirs is worked on, and their event is still known", async () => {
+    const { event } = await sendPull(3);
+    const body = JSON.stringify((await json<{ payload: unknown }>("events", "show", event)).payload);
+    const address = "grace@forget.example";
+    expect(body).not.toContain(address);
+    expect((await program.cli("forget", "grace")).code).toBe(2);
+    expect(await cli("forget", address, "--dry-run")).toBe("0 events would be erased.\n");
+    expect(await json("forget", address)).toEqual({ dryRun: false, erased: 0, open: [] });
+    expect((await json<{ items: { deed: string }[] }>("audit", "list")).items[0]).toMatchObject({
+      deed: "forget",
+    });
   });
 
   test("verify says under which secret an event is still what was signed, and fails where it is not", async () => {

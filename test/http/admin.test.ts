@@ -497,6 +497,24 @@ describe("the API's answers", () => {
     await keepsContract(foreign, "resume", 403);
   });
 
+  test("a person is forgotten by address, and the audit keeps that it was done and not who it was", async () => {
+    const admin = await start({
+      control: {
+        ...refusingControl,
+        forget: async (_, dryRun) => ({ erased: 3, open: dryRun ? [] : ["evt_1"] }),
+      },
+    });
+    const dana = { email: "dana@northwind.example" };
+    const counted = await admin.post("/api/forget", { ...dana, dryRun: true });
+    expect(await bodyOf(counted.clone())).toEqual({ dryRun: true, erased: 3, open: [] });
+    await keepsContract(counted, "forget", 200);
+    await keepsContract(await admin.post("/api/forget", { email: "dana" }), "forget", 400);
+    await keepsContract(await admin.post("/api/forget", dana), "forget", 200);
+    const { items } = (await bodyOf(await admin.get("/api/audit"))) as { items: Body[] };
+    expect(items).toMatchObject([{ deed: "forget", object: null, details: { erased: 3, open: 1 } }]);
+    expect(JSON.stringify(items)).not.toContain("dana");
+  });
+
   test("a login succeeds also when it can't be recorded: a full disk is when people come to look", async () => {
     const admin = await start({
       audit: { record: () => Promise.reject(new JournalUnavailable("the disk is full")) },

@@ -314,6 +314,7 @@ export const refusingControl: Control = {
   discard: () => Promise.reject(new Error("not expected here")),
   discardAll: () => Promise.reject(new Error("not expected here")),
   verify: () => Promise.reject(new Error("not expected here")),
+  forget: () => Promise.reject(new Error("not expected here")),
   pauses: () => Promise.reject(new Error("not expected here")),
   pause: () => Promise.reject(new Error("not expected here")),
   resume: () => Promise.reject(new Error("not expected here")),

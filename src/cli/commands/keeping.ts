@@ -1,5 +1,6 @@
 /** The journal's file: kept, brought back, sealed anew. */
 import type { Command } from "commander";
+import { remote } from "./parts.ts";
 import type { Parts } from "./parts.ts";
 
 export function addKeeping(program: Command, { does }: Parts): void {
@@ -22,6 +23,17 @@ export function addKeeping(program: Command, { does }: Parts): void {
     .command("salvage")
     .description("save what can be read of a damaged journal; stop the service first")
     .action(does(async (context) => (await import("../keeping.ts")).salvage(context)));
+  program
+    .command("forget")
+    .description("erase what is stored about a person; what happened when stays, without content")
+    .argument("<email>", "their address")
+    .option("--dry-run", "count only")
+    .addOption(remote())
+    .action(
+      does(async (context, email: string, options: object) =>
+        (await import("../forget.ts")).forget(context, email, options),
+      ),
+    );
   program
     .command("rekey")
     .description(
