@@ -100,9 +100,11 @@ export async function openRedisLink({
   async function judge(): Promise<void> {
     while (client.status === "ready" && trouble !== null) {
       try {
-        const unfit = unfitness(await client.info(), allowEviction);
-        if (unfit === null) return rise();
-        refuse(new RedisUnfit(unfit));
+        const info = await client.info();
+        const unfit = unfitness(info, allowEviction);
+        if (unfit !== null) refuse(new RedisUnfit(unfit));
+        else if (isReadOnly(info)) fall("it is a read-only replica: REDIS_URL has to name the primary");
+        else return rise();
       } catch (error) {
         const unfit = refusal(error);
         if (unfit) refuse(unfit);
@@ -165,6 +167,10 @@ export async function openRedisLink({
     },
   };
 }
+
+/** A replica, such as the old primary after a failover: it answers, and takes no writes. It may become the primary. */
+const isReadOnly = (info: string): boolean =>
+  /^role:slave\r?$/m.test(info) && /^slave_read_only:1\r?$/m.test(info);
 
 /** Why a server that answers can't hold the queue; null when it can. `info` is its answer to INFO. */
 function unfitness(info: string, allowEviction: boolean): string | null {
