@@ -331,17 +331,21 @@ describe("deciding", () => {
     expect((await program.cli("replay", "show", "run_1")).code).toBe(2);
   });
 
-  test("a person is forgotten, once nothing of theirs is worked on, and their event is still known", async () => {
-    const { event } = await sendPull(3);
-    const body = JSON.stringify((await json<{ payload: unknown }>("events", "show", event)).payload);
+  test("a person is forgotten, and their event is still known", async () => {
     const address = "grace@forget.example";
-    expect(body).not.toContain(address);
+    const payload = { id: "evt_grace", type: "invoice.paid", created: 1_700_000_000, email: address };
+    writeFileSync(join(program.folder, "grace.json"), JSON.stringify(payload));
+    const { event } = await json<Answer>("send", "grace.json", "--source", "stripe");
     expect((await program.cli("forget", "grace")).code).toBe(2);
-    expect(await cli("forget", address, "--dry-run")).toBe("0 events would be erased.\n");
-    expect(await json("forget", address)).toEqual({ dryRun: false, erased: 0, open: [] });
-    expect((await json<{ items: { deed: string }[] }>("audit", "list")).items[0]).toMatchObject({
-      deed: "forget",
+    expect(await cli("forget", address, "--dry-run")).toBe("1 event would be erased.\n");
+    expect(await cli("forget", address)).toContain("1 event erased");
+    expect(JSON.stringify(await json("events", "show", event))).not.toContain(address);
+    expect(await json("send", "grace.json", "--source", "stripe")).toMatchObject({
+      status: "duplicate",
+      event,
     });
+    const { items } = await json<{ items: { deed: string }[] }>("audit", "list");
+    expect(items[0]).toMatchObject({ deed: "forget" });
   });
 
   test("verify says under which secret an event is still what was signed, and fails where it is not", async () => {
