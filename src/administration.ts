@@ -48,7 +48,7 @@ function controlOf({ store, queue, upkeep, guard, turns, current }: Administrati
   const { journal, reads } = store;
   const { jobs, healing, targets } = upkeep;
   return {
-    ...createReview(journal, reads, queue),
+    ...createReview(journal, reads, queue, () => current().work),
     ...createDeadLetters(journal, reads),
     ...createForgetting(journal),
     ...createPauses({ guard, turns, journal, queue, agents: () => [...current().work.agents.keys()] }),

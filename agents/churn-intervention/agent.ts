@@ -4,7 +4,7 @@ import type { AgentKit, JsonObject, Outcome } from "../../src/agent-kit.ts";
 import { commentId, evidenceIds, feedbackId, gather } from "./context.ts";
 import type { Facts } from "./context.ts";
 import { Decision } from "./decision.ts";
-import { guard, isoDay } from "./guards.ts";
+import { couponLimit, guard, isoDay } from "./guards.ts";
 import { plan, reachable } from "./plan.ts";
 import { Policy } from "./policy.ts";
 import { decideByRules } from "./rules.ts";
@@ -125,5 +125,6 @@ export const churnIntervention = defineAgent<Policy>({
     "slack.message",
   ],
   flow,
+  passes: ({ kind, input }, policy) => (kind === "stripe.coupon" ? couponLimit(input, policy) : null),
   stillApplies,
 });

@@ -2,7 +2,7 @@
  * What must hold before anything reaches a customer, whatever was decided. Each guard leaves its result, so that a
  * person sees why. Pure.
  */
-import type { PolicyCheck } from "../../src/agent-kit.ts";
+import type { JsonObject, PolicyCheck } from "../../src/agent-kit.ts";
 import { evidenceIds } from "./context.ts";
 import type { Facts } from "./context.ts";
 import type { Decision } from "./decision.ts";
@@ -170,4 +170,15 @@ function capGuards({ policy }: GuardContext, decision: Decision): GuardResult[] 
   return [
     check("cap", within, within ? `${percent}%` : `${decision.discountPercent}% asked, ${percent}% given`),
   ];
+}
+
+/** A coupon as a person edited it, held against the policy. */
+export function couponLimit(
+  { percentOff, durationInMonths }: JsonObject,
+  { maxPercent, durationMonths }: Policy,
+): string | null {
+  if (typeof percentOff !== "number" || percentOff > maxPercent) return `at most ${maxPercent}% may be given`;
+  if (typeof durationInMonths !== "number" || durationInMonths > durationMonths)
+    return `for at most ${durationMonths} months`;
+  return null;
 }

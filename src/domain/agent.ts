@@ -91,6 +91,11 @@ export interface AgentDefinition<P = unknown> {
   readonly allows: readonly ActionKind[];
   flow(kit: AgentKit<P>): Promise<Outcome>;
   /**
+   * Which limit an action passes that a person edited, in words; null when none. What a flow plans is within them anyway.
+   * `input` fits the kind's schema, but for references to other actions' results.
+   */
+  passes?(action: Pick<PlannedAction, "kind" | "input">, policy: P): string | null;
+  /**
    * Reads again what the decision stood on, before acting after any wait (retry, park, review).
    * Returns why the actions no longer apply, or null. A missing method means nothing can have changed.
    */

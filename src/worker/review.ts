@@ -5,6 +5,7 @@ import { Conflict } from "../domain/errors.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { Journal, Reads } from "../domain/ports.ts";
 import type { Queue } from "../domain/queue.ts";
+import type { WorkTable } from "./worker.ts";
 import { failPoint } from "../resilience/fail-points.ts";
 
 export interface Review {
@@ -14,10 +15,15 @@ export interface Review {
   cancelRun(run: string, reason: string): Promise<void>;
 }
 
-export function createReview(journal: Journal, reads: Reads, queue: Queue): Review {
+export function createReview(
+  journal: Journal,
+  reads: Reads,
+  queue: Queue,
+  table: () => Pick<WorkTable, "agents">,
+): Review {
   return {
     async approve(id, { hash, edited, by }) {
-      if (edited) await assertEdit(reads, id, edited);
+      if (edited) await assertEdit(reads, table(), id, edited);
       const { queued } = await journal.approve(id, hash, edited ?? null, by);
       failPoint("review.decided");
       if (queued) queue.publish([]);
@@ -34,8 +40,13 @@ export function createReview(journal: Journal, reads: Reads, queue: Queue): Revi
   };
 }
 
-/** An edit passes the kind's schema again, and may not bring in references the plan did not have. */
-async function assertEdit(reads: Reads, id: string, edited: JsonObject): Promise<void> {
+/** An edit passes the kind's schema and the policy again, and may not bring in references the plan did not have. */
+async function assertEdit(
+  reads: Reads,
+  { agents }: Pick<WorkTable, "agents">,
+  id: string,
+  edited: JsonObject,
+): Promise<void> {
   const action = await reads.action(id);
   if (!action) throw new Conflict("not_found", `there is no action ${id}`);
   const foreign = referencesIn(edited).find((name) => !action.needs.includes(name));
@@ -44,9 +55,12 @@ async function assertEdit(reads: Reads, id: string, edited: JsonObject): Promise
       "invalid_edit",
       `the edit refers to ${foreign}, which ${action.name} does not build on`,
     );
-  if (referencesIn(edited).length > 0) return;
-  const parsed = actionKinds[action.kind].safeParse(edited);
-  if (parsed.success) return;
-  const issues = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
-  throw new Conflict("invalid_edit", `the edit does not fit ${action.kind}: ${issues.join("; ")}`);
+  const parsed = referencesIn(edited).length > 0 ? null : actionKinds[action.kind].safeParse(edited);
+  if (parsed?.success === false) {
+    const issues = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+    throw new Conflict("invalid_edit", `the edit does not fit ${action.kind}: ${issues.join("; ")}`);
+  }
+  const entry = agents.get(action.agent);
+  const limit = entry?.agent.passes?.({ kind: action.kind, input: edited }, entry.policy) ?? null;
+  if (limit !== null) throw new Conflict("invalid_edit", `the edit passes a limit of the policy: ${limit}`);
 }

@@ -159,6 +159,17 @@ describe("churn-intervention", () => {
     expect(outcome.actions.map(({ subject }) => subject)).toEqual(Array(4).fill("sub_1:2026-12-04"));
   });
 
+  it("lets no edit give more than the policy", () => {
+    const passes = (percentOff: number, durationInMonths = 3) =>
+      churnIntervention.passes?.(
+        { kind: "stripe.coupon", input: { percentOff, durationInMonths, name: "Stay" } },
+        churnIntervention.policy.parse(policy) as never,
+      );
+    expect([passes(20), passes(5, 1)]).toEqual([null, null]);
+    expect(passes(21)).toBe("at most 20% may be given");
+    expect(passes(20, 4)).toBe("for at most 3 months");
+  });
+
   it("asks a colleague to call where a ticket stayed open, in HubSpot and Slack", async () => {
     const { outcome } = await intervene(
       { reason: "poor_support", intervention: "check_in_call", evidence: ["tkt_77"] },

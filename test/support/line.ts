@@ -201,7 +201,9 @@ export function openLine(options: LineOptions, clock: ManualClock = manualClock(
     dead,
     capped,
     renewed,
-    review: createReview(store.journal, store.reads, queue),
+    review: createReview(store.journal, store.reads, queue, () => ({
+      agents: new Map([[options.agent.name, { agent: options.agent, policy: {} }]]),
+    })),
     start: () => worker.start({ total: options.hands ?? 4, perAgent: options.hands ?? 4 }),
     /** Receives an event and resolves to the id of the run it started. */
     async receive(

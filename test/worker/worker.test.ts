@@ -616,12 +616,24 @@ describe("worker", () => {
       expect(slack.effects).toEqual([]);
     });
 
-    it("passes an edit through the schema again", async () => {
-      const { on, actions } = await held();
+    it("passes an edit through the schema and the policy again", async () => {
+      const { on, actions } = await held({
+        passes: ({ input }) => (input["text"] === "too much" ? "at most enough" : null),
+      });
       const first = actions[0];
       await expect(
         on.review.approve(first?.id ?? "", { hash: first?.hash ?? "", edited: { text: "" }, by: "ann" }),
       ).rejects.toMatchObject({ code: "invalid_edit" });
+      await expect(
+        on.review.approve(first?.id ?? "", {
+          hash: first?.hash ?? "",
+          edited: { text: "too much" },
+          by: "ann",
+        }),
+      ).rejects.toMatchObject({
+        code: "invalid_edit",
+        message: "the edit passes a limit of the policy: at most enough",
+      });
       await on.review.approve(first?.id ?? "", {
         hash: first?.hash ?? "",
         edited: { text: "better" },
