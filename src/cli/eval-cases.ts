@@ -44,6 +44,7 @@ const CaseEntry = z.strictObject({
   /** For people: what makes it hard, or why this is right. */
   why: z.string().optional(),
   tags: words,
+  now: z.iso.datetime().optional(),
   type: z.string().optional(),
   payload: anything.optional(),
   facts: fields.optional(),
@@ -94,8 +95,8 @@ export function readCases(folder: string, agent: AgentDefinition, cwd: string): 
     }
   }
   if (faults.length > 0) return { ok: false, faults };
-  const { label, thresholds, now } = defaults.value;
-  return { ok: true, set: { agent: agent.name, label, thresholds, now: Date.parse(now), cases } };
+  const { label, thresholds } = defaults.value;
+  return { ok: true, set: { agent: agent.name, label, thresholds, cases } };
 }
 
 function readDefaults(
@@ -192,6 +193,7 @@ function caseOf(
     file: yaml.file,
     line: yaml.positionOf(["cases", index]).line,
     tags: [...new Set([...tags, ...entry.tags])],
+    now: Date.parse(entry.now ?? defaults.now),
     type: entry.type ?? defaults.type,
     payload: over(defaults.payload, entry.payload),
     facts: over(defaults.facts, entry.facts) as JsonObject | null,

@@ -1,7 +1,7 @@
 /** Who decides in an evaluation: the rules, or the configured models, whose answers may be recorded or replayed. */
 import { readdirSync } from "node:fs";
 import { resolve } from "node:path";
-import type { Decider, Model, ServiceGuard } from "../domain/ports.ts";
+import type { Decider, Model, ModelPrice, ServiceGuard } from "../domain/ports.ts";
 import { recording, replaying } from "../eval/recording.ts";
 import { createModel } from "../in-force.ts";
 import type { Settings } from "../in-force.ts";
@@ -12,6 +12,7 @@ import { createMetrics } from "../observability/metrics.ts";
 import { systemClock } from "../resilience/clock.ts";
 import type { Context } from "./context.ts";
 import { Failure } from "./failure.ts";
+import { counted } from "./tables.ts";
 
 export interface ModelOptions {
   readonly record?: string;
@@ -22,6 +23,8 @@ export interface Deciding {
   readonly decider: Decider;
   /** The names under `models:` that can be asked. */
   readonly usable: ReadonlySet<string>;
+  /** Of a name under `models:`, today; null when it is not known. */
+  readonly priceOf: (name: string) => ModelPrice | null;
   /** Keys of requests that were to be replayed and are not recorded. */
   readonly missing: Set<string>;
 }
@@ -62,9 +65,18 @@ export function createDeciding(
       metrics: createMetrics(),
     }),
     usable: new Set([...models].filter(([, { configured }]) => configured).map(([name]) => name)),
+    priceOf: (name) => models.get(name)?.price?.() ?? null,
     missing,
   };
 }
+
+export const notRecorded = (count: number, folder: string): Failure =>
+  new Failure(
+    `${counted(count, "request")} to a model ${count === 1 ? "is" : "are"} not recorded in ${folder}`,
+    {
+      hint: "A changed prompt, case, schema or model asks something new. Record again with --record DIR.",
+    },
+  );
 
 function existing(folder: string): string {
   try {

@@ -16,7 +16,7 @@ import { packagePrompts } from "../package.ts";
 import { systemClock } from "../resilience/clock.ts";
 import type { Context } from "./context.ts";
 import { readCases } from "./eval-cases.ts";
-import { createDeciding } from "./eval-models.ts";
+import { createDeciding, notRecorded } from "./eval-models.ts";
 import type { Deciding, ModelOptions } from "./eval-models.ts";
 import { answerKey, createProgress, openKept } from "./eval-progress.ts";
 import type { Kept, Progress } from "./eval-progress.ts";
@@ -37,6 +37,8 @@ export interface EvalOptions extends ModelOptions {
   readonly junit?: string;
   readonly failures: string;
   readonly resume?: boolean;
+  readonly fromReviews?: string;
+  readonly since?: string;
 }
 
 /** Calls of a vendor at a time: enough to be quick, few enough for the smallest rate limit. */
@@ -48,6 +50,12 @@ export async function evaluate(
   options: EvalOptions,
 ): Promise<ExitCode> {
   const { terminal, cwd } = context;
+  const { fromReviews, since = "30d" } = options;
+  if (fromReviews !== undefined) {
+    const { casesFromReviews } = await import("./eval-reviews.ts");
+    await casesFromReviews(context, name, { fromReviews, since });
+    return exitCodes.ok;
+  }
   const threshold = shareOf(options.threshold);
   const shown = options.failures === "all" ? Infinity : wholeNumber(options.failures, "--failures");
   if (options.record !== undefined && options.replay !== undefined)
@@ -156,14 +164,6 @@ function whoDecides(
     });
   return wanted === "both" ? ["rules", "model"] : [wanted];
 }
-
-const notRecorded = (count: number, folder: string): Failure =>
-  new Failure(
-    `${counted(count, "request")} to a model ${count === 1 ? "is" : "are"} not recorded in ${folder}`,
-    {
-      hint: "A changed prompt, case, schema or model asks something new. Record again with --record DIR.",
-    },
-  );
 
 interface Asking {
   readonly deciding: Deciding;

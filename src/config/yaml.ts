@@ -1,5 +1,5 @@
 /** YAML with places: every value of a file can be pointed at, and nothing that a file holds makes the reader throw. */
-import { LineCounter, isAlias, isMap, isScalar, isSeq, parseDocument, visit } from "yaml";
+import { LineCounter, isAlias, isMap, isScalar, isSeq, parseDocument, stringify, visit } from "yaml";
 import type { Alias, Document, Node, Pair, YAMLError } from "yaml";
 import type { Fault } from "./faults.ts";
 import { createSourceView } from "./source-view.ts";
@@ -29,6 +29,10 @@ export interface YamlFile {
 
 /** How many nodes the aliases of a file may expand to, in `yaml`'s counting. */
 const maxAliasCount = 100;
+
+/** Data as a file that people are to read and edit; ends with a newline. */
+export const yamlOf = (value: unknown): string =>
+  stringify(value, { lineWidth: 110, aliasDuplicateObjects: false });
 
 /** `file` is the name to show. */
 export function parseYaml(text: string, file: string): YamlFile {

@@ -35,6 +35,8 @@ export interface Case {
   /** 1-based. */
   readonly line: number;
   readonly tags: readonly string[];
+  /** When its run began, in milliseconds since the epoch. */
+  readonly now: number;
   /** The event's type. */
   readonly type: string;
   readonly payload: Json;
@@ -63,7 +65,5 @@ export interface CaseSet {
   readonly label: string;
   /** The accuracy that is asked for, by who decides. */
   readonly thresholds: { readonly rules: number | null; readonly model: number | null };
-  /** When the runs of the cases began, in milliseconds since the epoch. */
-  readonly now: number;
   readonly cases: readonly Case[];
 }

@@ -48,11 +48,13 @@ export interface Played {
 }
 
 /** A step was not recorded, and nothing can be read. */
-class NotRecorded extends Error {
+export class NotRecorded extends Error {
   override readonly name = "NotRecorded";
+  readonly step: string;
 
   constructor(step: string) {
     super(`the step ${step} is not recorded`);
+    this.step = step;
   }
 }
 

@@ -125,6 +125,18 @@ export async function loadPrompts(
 }
 
 /** `ours` marks a file of the last folder, when there are several: the package's, which the user can't correct. */
+/** One file, wherever it is and whatever its name. Rejects when it can't be read. */
+export async function loadPromptFile(
+  file: string,
+  options: Omit<LoadPromptsOptions, "folders">,
+): Promise<{ prompt: Prompt | null; faults: readonly PromptFault[] }> {
+  const text = await readFile(file, "utf8");
+  const yaml = options.parseYaml(text, file);
+  return yaml.faults.length > 0
+    ? failed(yaml.faults)
+    : readPrompt(yaml, file, text, { ...options, folders: [] }, false);
+}
+
 async function findFiles(folders: readonly string[]): Promise<{ file: string; ours: boolean }[]> {
   const distinct = folders.filter(
     (folder, index) => folders.findIndex((other) => resolve(other) === resolve(folder)) === index,

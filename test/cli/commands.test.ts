@@ -50,6 +50,7 @@ describe("help and usage", () => {
       "replay",
       "audit",
       "eval",
+      "backtest",
       "review",
       "verify",
       "explain",
