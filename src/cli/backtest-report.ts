@@ -1,10 +1,49 @@
 /** A backtest for people: how much would change, and where. */
 import { isObject } from "../domain/json.ts";
 import type { Json } from "../domain/json.ts";
-import type { Again, Backtest } from "./backtest.ts";
+import type { DecidedBy } from "../domain/run.ts";
+import type { StepUsage } from "../domain/step.ts";
+import type { ActionChange, FieldChange } from "../eval/compare.ts";
 import { counted } from "./tables.ts";
 import type { Terminal } from "./terminal.ts";
 import { wrap } from "./terminal.ts";
+
+/** One run that was played again. */
+export interface Again {
+  readonly event: string;
+  readonly run: string;
+  readonly agent: string;
+  readonly decidedBy: { readonly before: DecidedBy | null; readonly now: DecidedBy | null };
+  readonly decision: readonly FieldChange[];
+  readonly actions: readonly ActionChange[];
+  /** Whether the policy's checks would hold the actions for a person. */
+  readonly held: boolean;
+  readonly summary: string;
+  readonly usage: StepUsage | null;
+}
+/** Why a run could not be played again. */
+export interface NotPlayed {
+  readonly run: string;
+  readonly agent: string;
+  readonly why: string;
+}
+/** By the routes as they are now. */
+export interface RouteChange {
+  readonly event: string;
+  readonly type: string;
+  readonly agent: string;
+  readonly change: "would start" | "would not start";
+}
+export interface Backtest {
+  readonly events: number;
+  /** Whether there are more than --limit. */
+  readonly more: boolean;
+  readonly by: DecidedBy;
+  readonly played: readonly Again[];
+  readonly notPlayed: readonly NotPlayed[];
+  readonly routes: readonly RouteChange[];
+  readonly usage: StepUsage | null;
+}
 
 const shown = 20;
 

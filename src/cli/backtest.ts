@@ -9,9 +9,7 @@ import type { Json } from "../domain/json.ts";
 import type { RunRecord } from "../domain/ports.ts";
 import type { DecidedBy } from "../domain/run.ts";
 import { totalUsage } from "../domain/step.ts";
-import type { StepUsage } from "../domain/step.ts";
 import { actionChanges, decisionChanges } from "../eval/compare.ts";
-import type { ActionChange, FieldChange } from "../eval/compare.ts";
 import { inParallel } from "../eval/evaluate.ts";
 import { NotRecorded, play } from "../eval/play.ts";
 import { compileCondition } from "../inbox/expressions.ts";
@@ -20,6 +18,7 @@ import { loadPromptFile } from "../llm/prompts.ts";
 import type { Prompt } from "../llm/prompts.ts";
 import { systemClock } from "../resilience/clock.ts";
 import { printBacktest } from "./backtest-report.ts";
+import type { Again, Backtest, NotPlayed, RouteChange } from "./backtest-report.ts";
 import type { Context } from "./context.ts";
 import { estimateOf } from "./eval-estimate.ts";
 import { createDeciding, notRecorded } from "./eval-models.ts";
@@ -42,43 +41,6 @@ export interface BacktestOptions extends ModelOptions {
   readonly with?: DecidedBy;
   readonly limit: string;
   readonly yes?: boolean;
-}
-
-/** One run that was played again. */
-export interface Again {
-  readonly event: string;
-  readonly run: string;
-  readonly agent: string;
-  readonly decidedBy: { readonly before: DecidedBy | null; readonly now: DecidedBy | null };
-  readonly decision: readonly FieldChange[];
-  readonly actions: readonly ActionChange[];
-  /** Whether the policy's checks would hold the actions for a person. */
-  readonly held: boolean;
-  readonly summary: string;
-  readonly usage: StepUsage | null;
-}
-/** Why a run could not be played again. */
-export interface NotPlayed {
-  readonly run: string;
-  readonly agent: string;
-  readonly why: string;
-}
-/** By the routes as they are now. */
-export interface RouteChange {
-  readonly event: string;
-  readonly type: string;
-  readonly agent: string;
-  readonly change: "would start" | "would not start";
-}
-export interface Backtest {
-  readonly events: number;
-  /** Whether there are more than --limit. */
-  readonly more: boolean;
-  readonly by: DecidedBy;
-  readonly played: readonly Again[];
-  readonly notPlayed: readonly NotPlayed[];
-  readonly routes: readonly RouteChange[];
-  readonly usage: StepUsage | null;
 }
 
 const width = 4;
