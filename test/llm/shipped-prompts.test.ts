@@ -1,3 +1,6 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { zodOutputFormat } from "@anthropic-ai/sdk/helpers/zod";
@@ -21,6 +24,35 @@ describe("the prompts of the package", () => {
     });
     expect(faults).toEqual([]);
     expect([...prompts.keys()].sort()).toEqual(agents.map(({ name }) => name).sort());
+  });
+
+  it("have an example of a rule that would load, were it no comment", async () => {
+    const own = await mkdtemp(join(tmpdir(), "signalbox-prompts-"));
+    try {
+      for (const { name } of agents) {
+        const text = await readFile(join(folder, `${name}.yaml`), "utf8");
+        const shown = text.replace(
+          /^rules: \[\]\n((?:# .*\n)+)/m,
+          (_all, lines: string) => `rules:\n${lines.replace(/^#/gm, " ")}`,
+        );
+        await writeFile(join(own, `${name}.yaml`), shown);
+      }
+      const { prompts, faults } = await loadPrompts({
+        folders: [own],
+        agents,
+        models: [],
+        parseYaml,
+        compileCondition,
+      });
+      expect(faults).toEqual([]);
+      expect([...prompts.values()].map(({ rules }) => rules.map(({ always }) => always))).toEqual([
+        [true],
+        [true],
+        [true],
+      ]);
+    } finally {
+      await rm(own, { recursive: true });
+    }
   });
 
   it.each(agents.map((agent) => [agent.name, agent.decision] as const))(
