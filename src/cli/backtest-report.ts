@@ -53,10 +53,14 @@ export function printBacktest(terminal: Terminal, result: Backtest): void {
   const changed = played.filter(matters);
   const acts = played.filter(({ actions }) => actions.some(({ change }) => change !== "reworded"));
   const others = played.filter((one) => !matters(one) && one.actions.length > 0);
+  const would =
+    changed.length === 0
+      ? "nothing would change"
+      : `${counted(played.filter(({ decision }) => decision.length > 0).length, "decision")} and the actions of ${counted(acts.length, "run")} would change`;
+  const by = result.by === "model" ? "a model" : "the rules";
+  const wording = others.length > 0 ? `; ${others.length} only in their wording` : "";
   say(
-    `${counted(result.events, "event")}, ${counted(played.length, "run")} played again by ${result.by === "model" ? "a model" : "the rules"}: ` +
-      `${counted(played.filter(({ decision }) => decision.length > 0).length, "decision")} and the actions of ${counted(acts.length, "run")} would change` +
-      `${others.length > 0 ? `; ${others.length} only in their wording` : ""}.`,
+    `${counted(result.events, "event")}, ${counted(played.length, "run")} played again by ${by}: ${would}${wording}.`,
   );
   if (result.more) say("There are more events than --limit; the newest were taken.");
   if (usage !== null)

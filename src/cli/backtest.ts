@@ -20,7 +20,7 @@ import { systemClock } from "../resilience/clock.ts";
 import { printBacktest } from "./backtest-report.ts";
 import type { Again, Backtest, NotPlayed, RouteChange } from "./backtest-report.ts";
 import type { Context } from "./context.ts";
-import { estimateOf } from "./eval-estimate.ts";
+import { costNote, estimateOf } from "./eval-estimate.ts";
 import { createDeciding, notRecorded } from "./eval-models.ts";
 import type { Deciding, ModelOptions } from "./eval-models.ts";
 import { createProgress } from "./eval-progress.ts";
@@ -173,12 +173,11 @@ async function ask(
 ): Promise<void> {
   const { options } = on;
   if (options.replay !== undefined || on.runs.length === 0) return;
-  const { calls, atMostUsd } = await estimateOf(on.deciding, on.prompts, (deciding) =>
+  const estimate = await estimateOf(on.deciding, on.prompts, (deciding) =>
     inParallel(on.runs, width, (one) => playAgain(one, { ...on, deciding, by: "model" })),
   );
-  const price = atMostUsd === null ? "what that costs is not known" : `at most $${atMostUsd.toFixed(2)}`;
-  terminal.note(`${counted(on.runs.length, "run")}, ${counted(calls, "call")} of a model: ${price}.`);
-  if (calls === 0 || options.yes) return;
+  terminal.note(`${counted(on.runs.length, "run")}, ${costNote(estimate)}`);
+  if (estimate.calls === 0 || options.yes) return;
   if (!terminal.interactive)
     throw usage("nobody can be asked whether to go on", "Add --yes, or take --with rules, which is free.");
   if (!(await terminal.confirm("Ask the model?"))) throw new Failure("no model was asked");

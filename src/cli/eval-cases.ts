@@ -40,7 +40,7 @@ const DefaultsFile = z.strictObject({
 type Defaults = z.infer<typeof DefaultsFile>;
 
 const CaseEntry = z.strictObject({
-  id: z.string().regex(/^[a-z0-9][a-z0-9-]{0,79}$/, "small letters, digits and hyphens, up to 80"),
+  id: z.string().regex(/^[a-z0-9][a-z0-9-]{0,79}$/, "takes small letters, digits and hyphens, up to 80"),
   /** For people: what makes it hard, or why this is right. */
   why: z.string().optional(),
   tags: words,
@@ -58,7 +58,8 @@ const CaseEntry = z.strictObject({
 });
 type CaseEntry = z.infer<typeof CaseEntry>;
 
-const CasesFile = z.strictObject({ tags: words, cases: z.array(CaseEntry).min(1) });
+/** Each case is read by itself: a fault in one hides none in another. */
+const CasesFile = z.strictObject({ tags: words, cases: z.array(z.unknown()).min(1) });
 
 export type CasesRead =
   { readonly ok: true; readonly set: CaseSet } | { readonly ok: false; readonly faults: readonly Fault[] };
@@ -138,23 +139,53 @@ function readFile(yaml: YamlFile, defaults: Defaults, agent: AgentDefinition, ro
   if (yaml.faults.length > 0) return { faults: yaml.faults, cases: [] };
   const parsed = CasesFile.safeParse(yaml.value);
   if (!parsed.success) {
-    const inCase = Object.keys(CaseEntry.shape);
-    const faults = parsed.error.issues.flatMap((issue) =>
-      issue.code === "unrecognized_keys" && issue.path.length === 2
-        ? issue.keys.map((key) =>
-            yaml.fault([...issue.path, key], `unknown key "${key}"`, {
-              part: "key",
-              ...insteadOf(key, inCase),
-            }),
-          )
-        : faultsOfIssues(yaml, [issue], (path) => path, Object.keys(CasesFile.shape)),
-    );
-    return { faults, cases: [] };
+    const keys = Object.keys(CasesFile.shape);
+    return { faults: faultsOfIssues(yaml, parsed.error.issues, (path) => path, keys), cases: [] };
   }
   const { tags, cases } = parsed.data;
-  const faults = cases.flatMap((entry, index) => {
-    const at = ["cases", index] as const;
-    return [
+  const read = cases.map((raw, index) => readCase(yaml, raw, index, { defaults, agent, root }));
+  return {
+    faults: read.flatMap(({ faults }) => faults),
+    cases: read.flatMap(({ entry }, index) =>
+      entry === null
+        ? []
+        : {
+            found: caseOf(entry, { yaml, defaults, agent: agent.name, tags, index }),
+            fault: (message: string) => yaml.fault(["cases", index, "id"], message),
+          },
+    ),
+  };
+}
+
+function readCase(
+  yaml: YamlFile,
+  raw: unknown,
+  index: number,
+  { defaults, agent, root }: { defaults: Defaults; agent: AgentDefinition; root: DecisionNode },
+): { entry: CaseEntry | null; faults: Fault[] } {
+  const at = ["cases", index] as const;
+  const parsed = CaseEntry.safeParse(raw);
+  if (!parsed.success) {
+    const expected = typeof raw === "object" && raw !== null && "expect" in raw ? raw.expect : undefined;
+    const faults = parsed.error.issues.flatMap((issue) =>
+      issue.code === "unrecognized_keys" && issue.path.length === 0
+        ? issue.keys.map((key) =>
+            yaml.fault([...at, key], `unknown key "${key}"`, {
+              part: "key",
+              ...insteadOf(key, Object.keys(CaseEntry.shape)),
+            }),
+          )
+        : faultsOfIssues(yaml, [issue], (path) => [...at, ...path]),
+    );
+    return {
+      entry: null,
+      faults: [...faults, ...expectationFaults(yaml, root, expected, [...at, "expect"])],
+    };
+  }
+  const entry = parsed.data;
+  return {
+    entry,
+    faults: [
       ...expectationFaults(yaml, root, entry.expect, [...at, "expect"]),
       ...kindFaults(yaml, agent, entry.does, [...at, "does"]),
       ...kindFaults(yaml, agent, entry.doesNot, [...at, "doesNot"]),
@@ -162,14 +193,7 @@ function readFile(yaml: YamlFile, defaults: Defaults, agent: AgentDefinition, ro
       ...(expectsNothing(entry)
         ? [yaml.fault(at, `"${entry.id}" expects nothing: any answer would do`)]
         : []),
-    ];
-  });
-  return {
-    faults,
-    cases: cases.map((entry, index) => ({
-      found: caseOf(entry, { yaml, defaults, agent: agent.name, tags, index }),
-      fault: (message) => yaml.fault(["cases", index, "id"], message),
-    })),
+    ],
   };
 }
 

@@ -4,6 +4,7 @@ import { tokensOf } from "../domain/untrusted-text.ts";
 import { costUsd } from "../llm/prices.ts";
 import type { Prompt } from "../llm/prompts.ts";
 import type { Deciding } from "./eval-models.ts";
+import { counted } from "./tables.ts";
 
 export interface Estimate {
   readonly calls: number;
@@ -42,3 +43,6 @@ export async function estimateOf(
     ),
   };
 }
+
+export const costNote = ({ calls, atMostUsd }: Estimate): string =>
+  `${counted(calls, "call")} of a model: ${atMostUsd === null ? "what that costs is not known" : `at most $${atMostUsd.toFixed(2)}`}.`;

@@ -16,6 +16,8 @@ import { packagePrompts } from "../package.ts";
 import { systemClock } from "../resilience/clock.ts";
 import type { Context } from "./context.ts";
 import { readCases } from "./eval-cases.ts";
+import { costNote, estimateOf } from "./eval-estimate.ts";
+import type { Estimate } from "./eval-estimate.ts";
 import { createDeciding, notRecorded } from "./eval-models.ts";
 import type { Deciding, ModelOptions } from "./eval-models.ts";
 import { answerKey, createProgress, openKept } from "./eval-progress.ts";
@@ -65,6 +67,8 @@ export async function evaluate(
   const sets = setsFor(context, settings, name, options);
   const deciding = createDeciding(context, settings, settings.prompts, options);
   const who = whoDecides(options, settings, sets, deciding);
+  if (who.includes("model") && options.replay === undefined)
+    terminal.note(costNote(await estimateFor(settings, sets, deciding)));
   const results = await answers(context, settings, sets, who, { deciding, options, threshold });
   if (deciding.missing.size > 0) throw notRecorded(deciding.missing.size, options.replay ?? "");
 
@@ -164,6 +168,22 @@ function whoDecides(
     });
   return wanted === "both" ? ["rules", "model"] : [wanted];
 }
+
+/** Said, not asked: whoever wants no cost says --with rules. */
+const estimateFor = (
+  settings: Settings,
+  sets: readonly AgentCases[],
+  deciding: Deciding,
+): Promise<Estimate> =>
+  estimateOf(deciding, settings.prompts, async ({ decider }) => {
+    const { signal } = new AbortController();
+    for (const { agent, set } of sets) {
+      const policy = settings.prompts.get(agent.name)?.policy ?? agent.policy.parse({});
+      await inParallel(set.cases, width, (which) =>
+        answer({ agent, policy, set, decider, clock: systemClock, signal }, which, "model"),
+      );
+    }
+  });
 
 interface Asking {
   readonly deciding: Deciding;

@@ -120,6 +120,7 @@ describe("backtest, beside a service that runs", () => {
       usage: null,
     });
     expect(result.played.flatMap(({ decision, actions }) => [...decision, ...actions])).toEqual([]);
+    expect((await run({}, { json: false })).stdout).toContain("nothing would change.");
     expect({
       effects: zendesk.attempts(),
       events: (await line.reads.events({ limit: 50 })).items.length,

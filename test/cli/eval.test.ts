@@ -163,7 +163,9 @@ describe("eval with rules", () => {
 describe("eval with a model", () => {
   test("asks it for each case, and says what it cost and how often both decide alike", async () => {
     answering(3);
-    const { results, agreement } = shown(await run({}, { key: "sk-test-key-0123456789", json: true }));
+    const told = await run({}, { key: "sk-test-key-0123456789", json: true });
+    expect(told.stderr).toMatch(/^3 calls of a model: at most \$0\.\d\d\.$/m);
+    const { results, agreement } = shown(told);
     expect(results.map(({ by, accuracy }) => [by, accuracy])).toEqual([
       ["rules", 2 / 3],
       ["model", 2 / 3],
@@ -240,6 +242,19 @@ describe("faults of cases", () => {
     ["cases:", "cases: [", /some\.yaml:/],
   ])("%j written as %j is told with its line", async (right, wrong, told) => {
     expect(await broken(cases.replace(right, wrong))).toMatch(told);
+  });
+
+  test("all faults are told at once, also those of a case that has several", async () => {
+    const message = await broken(
+      cases
+        .replace("id: pricing", "id: The Pricing")
+        .replace("category: lead, urgency", "categry: lead, urgency")
+        .replace("category: bug", "category: bugg"),
+    );
+    expect(message).toContain("takes small letters, digits and hyphens");
+    expect(message).toContain('the decision has no field "categry"');
+    expect(message).toContain('"bugg" can\'t be decided');
+    expect(message).toContain("The cases have 3 faults");
   });
 
   test("a misspelt fact is one that no rule would ever see", async () => {
