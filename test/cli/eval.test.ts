@@ -204,6 +204,15 @@ describe("eval with a model", () => {
     expect(server.requests.length).toBe(asked + 1);
   });
 
+  test("ends with 130 when it is broken off, while a model is silent, and says how to go on", async () => {
+    server.replies.push(server.stall, server.stall, server.stall);
+    const stalled = server.stalled();
+    const ended = failure({ with: "model" }, { key: "sk-test-key-0123456789" });
+    await stalled;
+    process.emit("SIGINT");
+    expect(await ended).toMatchObject({ exitCode: 130, hint: expect.stringContaining("--resume") as string });
+  });
+
   test("without a key it says what to do", async () => {
     const { message, hint } = await failure({ with: "model" });
     expect(message).toContain("no model can be asked for email-triage");
