@@ -74,6 +74,8 @@ export interface ActionRow {
   readonly kind: string;
   readonly subject: string;
   readonly key: string;
+  /** Of the payload: what an approval is for. */
+  readonly hash: string;
   readonly status: ActionStatus;
   readonly input: JsonObject;
   readonly ref: Readonly<Record<string, string>> | null;

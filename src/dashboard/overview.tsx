@@ -16,6 +16,11 @@ export function Overview() {
           <Shown of={counters}>{(data) => <Decided of={data} />}</Shown>
           <Lights />
           <RunList
+            title="Held for a person"
+            path="/api/runs?status=awaiting_review&limit=8"
+            none="Nothing waits for a person. Where a route says mode: review, what an agent wants to do is held here until it is approved."
+          />
+          <RunList
             title="Waiting"
             path="/api/runs?status=waiting&limit=8"
             none="Nothing waits. Runs wait here while a service they need is out of order, or for their next attempt."

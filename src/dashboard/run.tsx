@@ -1,6 +1,7 @@
 import type { ActionRow, Attempt, RunDetail, Step } from "./api.ts";
 import { useLoaded } from "./load.ts";
 import { Ago, Card, Empty, Facts, Raw, Shown, Status, Values } from "./parts.tsx";
+import { Review } from "./review.tsx";
 import { duration, shortId } from "./words.ts";
 
 export function RunPage({ id }: { id: string }) {
@@ -18,8 +19,7 @@ function Detail({ of: run }: { of: RunDetail }) {
       <h1>{run.agent}</h1>
       {run.status === "awaiting_review" && (
         <p class="notice hold">
-          <strong>Waits for a person.</strong> Look at the actions below; then{" "}
-          <code>signalbox review approve ID</code> or <code>signalbox review reject ID</code>.
+          <strong>Waits for a person.</strong> Each action below is done as it stands once it is approved.
         </p>
       )}
       {(run.status === "waiting" || run.status === "queued") && run.waitingFor && (
@@ -228,9 +228,13 @@ function Action({ of: action }: { of: ActionRow }) {
           <h3>Exactly this will be sent</h3>
           <Values of={action.input} />
           <Raw title="As JSON" of={action.input} />
+          <Review of={action} />
         </>
       ) : (
-        <Raw title="Payload" of={action.input} />
+        <>
+          <Raw title="Payload" of={action.input} />
+          {action.status === "uncertain" && <Review of={action} />}
+        </>
       )}
     </li>
   );

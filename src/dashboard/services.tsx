@@ -1,7 +1,7 @@
 /** The two pages about the world outside: breakers (what we call, and what is paused) and sources (what calls us). */
-import { useState } from "preact/hooks";
 import { send } from "./api.ts";
 import type { BreakerRow, Page, SourceRow } from "./api.ts";
+import { Fault, useAsking } from "./asking.tsx";
 import { useLoaded } from "./load.ts";
 import { Ago, Card, Empty, Shown, Status } from "./parts.tsx";
 import { count } from "./words.ts";
@@ -9,23 +9,15 @@ import { count } from "./words.ts";
 /** Names as `POST /api/pauses` takes them: agents without what tells them from services. */
 const nameOf = (service: string): string => service.replace(/^agent:/, "");
 
-/** Pauses or resumes; the row changes once the live feed tells of it. */
 function PauseButton({ name, isPaused }: { readonly name: string; readonly isPaused: boolean }) {
-  const [fault, setFault] = useState<string | null>(null);
-  const [isAsking, setAsking] = useState(false);
+  const { fault, isAsking, ask } = useAsking();
   const what = name === "all" ? "everything" : name;
-  const press = () => {
-    setAsking(true);
-    const asked = isPaused
-      ? send("DELETE", `/api/pauses/${encodeURIComponent(name)}`)
-      : send("POST", "/api/pauses", { name });
-    asked
-      .then(
-        () => setFault(null),
-        (error: unknown) => setFault(error instanceof Error ? error.message : String(error)),
-      )
-      .finally(() => setAsking(false));
-  };
+  const press = () =>
+    ask(() =>
+      isPaused
+        ? send("DELETE", `/api/pauses/${encodeURIComponent(name)}`)
+        : send("POST", "/api/pauses", { name }),
+    );
   return (
     <>
       <button
@@ -37,11 +29,7 @@ function PauseButton({ name, isPaused }: { readonly name: string; readonly isPau
         {isPaused ? "Resume" : "Pause"}
         {name === "all" && !isPaused && " everything"}
       </button>
-      {fault !== null && (
-        <span class="fault" role="alert">
-          {fault}
-        </span>
-      )}
+      <Fault of={fault} />
     </>
   );
 }

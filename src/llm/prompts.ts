@@ -176,7 +176,7 @@ function readPrompt(
   options: LoadPromptsOptions,
   ours: boolean,
 ): ReadPrompt {
-  const parsed = PromptFile.safeParse(yaml.value);
+  const parsed = PromptFile.safeParse(withModels(yaml.value));
   if (!parsed.success) {
     const former = formerKeys(yaml);
     const told = new Set(former.map(({ line }) => line));
@@ -218,13 +218,20 @@ function readPrompt(
   ]);
 }
 
+/** `model: main` is short for a list of one. */
+function withModels(file: unknown): unknown {
+  if (typeof file !== "object" || file === null || !("model" in file) || "models" in file) return file;
+  const { model, ...rest } = file;
+  return typeof model === "string" ? { ...rest, models: [model] } : file;
+}
+
 /** How it was written in an earlier version of the format. */
 function formerKeys(yaml: PromptYaml): PromptFault[] {
   const file = yaml.value;
   if (typeof file !== "object" || file === null) return [];
   const moved = "rules" in file && typeof file.rules === "object" && file.rules !== null;
   return [
-    ...("model" in file && !("models" in file)
+    ...("model" in file && "fallback" in file
       ? [
           yaml.fault(["model"], "the models are a list", {
             part: "key",

@@ -243,13 +243,19 @@ describe("loading prompts", () => {
     ]);
   });
 
+  it("takes `model: NAME` for a list of one", async () => {
+    expect((await promptOf(complete.replace("models: [main, spare]", "model: main"))).models).toEqual([
+      "main",
+    ]);
+  });
+
   it("says how what was written for an earlier version is written now", async () => {
     const former = complete
-      .replace("models: [main, spare]", "model: main")
+      .replace("models: [main, spare]", "model: main\nfallback: spare")
       .replace(/rules: \[\{.*\}\]/, "rules: { urgentWords: [down] }");
     await writeFile(join(user, "email-triage.yaml"), former);
     const { faults } = await load();
-    expect(faults.map(({ fix }) => fix)).toEqual([
+    expect(faults.flatMap(({ fix }) => fix ?? [])).toEqual([
       expect.stringContaining("models: [main, fallback]"),
       expect.stringContaining("below policy:"),
     ]);

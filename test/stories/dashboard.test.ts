@@ -2,7 +2,14 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { adminToken, sampleAction, sampleEvent, sampleRun, startAdmin } from "../support/admin.ts";
+import {
+  adminToken,
+  refusingControl,
+  sampleAction,
+  sampleEvent,
+  sampleRun,
+  startAdmin,
+} from "../support/admin.ts";
 import type { RunningAdmin } from "../support/admin.ts";
 
 const chromiumPath = "/usr/bin/chromium";
@@ -16,10 +23,18 @@ const title = `the dashboard in a browser${lacking.length > 0 ? `, SKIPPED: ${la
 describe.skipIf(lacking.length > 0)(title, () => {
   let browser: Browser;
   let admin: RunningAdmin;
+  const decided: object[] = [];
   beforeAll(async () => {
     const { chromium } = await import("playwright-core");
     browser = await chromium.launch({ executablePath: chromiumPath, args: ["--no-sandbox"] });
-    admin = await startAdmin({ assets });
+    admin = await startAdmin({
+      assets,
+      control: {
+        ...refusingControl,
+        approve: async (action, word) => void decided.push({ action, ...word }),
+        reject: async (action, word) => void decided.push({ action, ...word }),
+      },
+    });
   });
   afterAll(async () => {
     await browser?.close();
@@ -68,6 +83,25 @@ describe.skipIf(lacking.length > 0)(title, () => {
     expect(await page.getByRole("link", { name: "Open in hubspot" }).getAttribute("href")).toContain(
       "https://",
     );
+
+    // A person approves exactly what is shown, edits it, or rejects it with a reason.
+    await page.goto(`${admin.url}/#/runs/run_2`);
+    const held = page.getByRole("listitem").filter({ hasText: "Exactly this will be sent" }).first();
+    await held.getByRole("button", { name: "Approve" }).click();
+    await held.getByRole("button", { name: "Edit" }).click();
+    await held.getByLabel("Payload").fill('{"text":"Softer"}');
+    await held.getByRole("button", { name: "Approve as edited" }).click();
+    await held.getByLabel("Why not").fill("too soon");
+    await held.getByRole("button", { name: "Reject" }).click();
+    const action = admin.journal.rows.actions.find(({ id }) => id === "act_2");
+    const approved = { action: "act_2", hash: action?.hash, by: "dashboard" };
+    await expect
+      .poll(() => decided, { timeout: 60_000 })
+      .toEqual([
+        approved,
+        { ...approved, edited: { text: "Softer" } },
+        { action: "act_2", reason: "too soon", by: "dashboard" },
+      ]);
 
     await page.goto(`${admin.url}/#/runs/run_4`);
     await appears(page, "1–3 · failed at ticket");
