@@ -5,7 +5,7 @@
  * `server.json` is whose process came first; the CLI asks any of those that are alive on its host.
  */
 import { randomBytes } from "node:crypto";
-import { linkSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { version } from "./package.ts";
@@ -68,17 +68,23 @@ export function writeServerFile(
   const text = `${JSON.stringify(content, null, 2)}\n`;
   const common = join(dataDir, "server.json");
   if (!shared) {
-    writeFileSync(common, text);
+    writeWhole(common, text);
     return () => rmSync(common, { force: true });
   }
   const own = join(dataDir, `server.${hostname()}.${process.pid}.json`);
-  writeFileSync(own, text);
+  writeWhole(own, text);
   const first = parsed(common);
-  if (first === null || !isAlive(first.pid)) writeFileSync(common, text);
+  if (first === null || !isAlive(first.pid)) writeWhole(common, text);
   return () => {
     rmSync(own, { force: true });
     if (parsed(common)?.pid === process.pid) rmSync(common, { force: true });
   };
+}
+
+/** Whoever looks for the file finds all of it, or none. */
+function writeWhole(file: string, text: string): void {
+  writeFileSync(`${file}.new`, text);
+  renameSync(`${file}.new`, file);
 }
 
 /** Where a process of this host listens; of several, one that receives. Null when none is known to run. */

@@ -25,6 +25,18 @@ describe("the admin token", () => {
   });
 });
 
+it("where the service listens is never found half written", () => {
+  const inode = () => statSync(join(folder, "server.json")).ino;
+  const write = (port: number) =>
+    writeServerFile(folder, { ingest: local(port), admin: local(2), shared: false });
+  write(1);
+  const first = inode();
+  write(2);
+  // Another file took its place: nobody writes into one that is being read.
+  expect(inode()).not.toBe(first);
+  expect(readdirSync(folder)).toEqual(["server.json"]);
+});
+
 describe("a folder of several processes", () => {
   const write = (port: number | null) =>
     writeServerFile(folder, { ingest: port === null ? null : local(port), admin: local(2), shared: true });

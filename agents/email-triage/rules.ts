@@ -80,10 +80,10 @@ export function decideByRules(facts: Facts, policy: Policy): Decision {
     );
   }
   if (!best) {
-    const category = facts.openTickets > 0 || facts.contact ? "support" : "feedback";
     return decision(
       facts,
-      category,
+      // Who writes without a word that gives them away mostly wants something.
+      "support",
       alarm.length > 0 ? "high" : "normal",
       0.3,
       "None of the words that rules know.",

@@ -122,7 +122,7 @@ describe("eval with rules", () => {
     expect(stdout).toMatch(/email-triage +rules +3 +66\.7 %/);
     expect(stdout).toMatch(/^lead +100\.0 % +50\.0 % +66\.7 % +2$/m);
     expect(stdout).toContain("hard 50.0 % of 2");
-    expect(stdout).toContain('lead-without-the-words: category: "feedback", not "lead"');
+    expect(stdout).toContain('lead-without-the-words: category: "support", not "lead"');
     expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
     expect(server.requests).toEqual([]);
   });
@@ -132,7 +132,7 @@ describe("eval with rules", () => {
     expect(code).toBe(100);
     const xml = readFileSync(at("out", "eval.xml"), "utf8");
     expect(xml).toContain('<testsuite name="email-triage (rules)" tests="3" failures="1"');
-    expect(xml).toContain("category: &quot;feedback&quot;, not &quot;lead&quot;");
+    expect(xml).toContain("category: &quot;support&quot;, not &quot;lead&quot;");
     expect((await run({ threshold: "0.66" })).code).toBe(0);
     expect((await run({ tag: "hard" })).code).toBe(100);
   });
