@@ -118,6 +118,10 @@ export function saveBaseline(file: string, results: readonly Result[]): void {
   writeFileSync(file, `${JSON.stringify(baseline, null, 2)}\n`);
 }
 
+/** Whether any of the evaluated cases is in it: nothing can be said from another's. */
+export const isOfThese = (baseline: Baseline, results: readonly Result[]): boolean =>
+  results.some((result) => compare(result, baseline) !== null);
+
 export const belowThreshold = ({ threshold, answers }: Result): boolean =>
   threshold !== null && accuracy(answers) < threshold;
 
@@ -298,6 +302,7 @@ function printComparison(terminal: Terminal, found: Comparison | null): void {
     return;
   }
   const line = (name: string, { difference, low, high }: Interval) => {
+    if (difference === 0 && low === 0 && high === 0) return `${name} unchanged`;
     const sure = low > 0 || high < 0;
     return `${name} ${signed(difference)} points (95 %: ${signed(low)} to ${signed(high)}${sure ? "" : "; may be chance"})`;
   };

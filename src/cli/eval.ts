@@ -22,7 +22,7 @@ import { createDeciding, notRecorded } from "./eval-models.ts";
 import type { Deciding, ModelOptions } from "./eval-models.ts";
 import { answerKey, createProgress, openKept } from "./eval-progress.ts";
 import type { Kept, Progress } from "./eval-progress.ts";
-import { asJson, belowThreshold, print, readBaseline, saveBaseline } from "./eval-report.ts";
+import { asJson, belowThreshold, isOfThese, print, readBaseline, saveBaseline } from "./eval-report.ts";
 import type { Result } from "./eval-report.ts";
 import { Failure, exitCodes, usage } from "./failure.ts";
 import type { ExitCode } from "./failure.ts";
@@ -80,6 +80,10 @@ export async function evaluate(
   }
   if (terminal.json) terminal.printJson(asJson(results, baseline));
   else print(terminal, results, { baseline, replayed: options.replay !== undefined, shown });
+  if (baseline !== null && !isOfThese(baseline, results))
+    throw new Failure(`${options.baseline} has none of these cases`, {
+      hint: "Compare with results of the same agent and cases.",
+    });
   return results.some(belowThreshold) ? exitCodes.evaluation : exitCodes.ok;
 }
 

@@ -155,6 +155,11 @@ describe("eval with rules", () => {
     expect(stdout.replace(/\s+/g, " ")).toMatch(
       /against the baseline, 3 cases: accuracy \+0\.0 points .* may be chance/,
     );
+    const same = readFileSync(at("base.json"), "utf8");
+    writeFileSync(at("base.json"), same.replaceAll("email-triage", "pr-review"));
+    expect((await failure({ baseline: "base.json", threshold: "0" })).message).toContain(
+      "none of these cases",
+    );
     writeFileSync(at("base.json"), "{}");
     expect((await failure({ baseline: "base.json" })).message).toContain("no baseline");
   });
