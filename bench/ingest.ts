@@ -7,13 +7,13 @@
  */
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { createHmac, randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { pullRequestBody, signedRequest } from "./github-events.ts";
 import { median, percentile, runLoad } from "./load.ts";
 import type { LoadResult } from "./load.ts";
 
@@ -37,30 +37,9 @@ interface Target {
   readonly child: ChildProcess;
 }
 
-/** A body about as large as a Stripe charge (3.8 kB) or a GitHub pull request (21 kB), with an id of its own. */
-function body(size: number): string {
-  const head = { action: "opened", id: randomUUID(), number: 7, pull_request: { number: 7, draft: false } };
-  const filler = "x".repeat(Math.max(0, size - JSON.stringify(head).length - 12));
-  return JSON.stringify({ ...head, filler });
-}
-
-function signedRequest(size: number): Buffer {
-  const text = body(size);
-  const signature = createHmac("sha256", secret).update(text).digest("hex");
-  return Buffer.from(
-    [
-      "POST /webhooks/github HTTP/1.1",
-      "Host: 127.0.0.1",
-      "Content-Type: application/json",
-      `Content-Length: ${Buffer.byteLength(text)}`,
-      "X-GitHub-Event: pull_request",
-      `X-GitHub-Delivery: ${randomUUID()}`,
-      `X-Hub-Signature-256: sha256=${signature}`,
-      "",
-      text,
-    ].join("\r\n"),
-  );
-}
+/** About as large as a Stripe charge (3.8 kB) or a GitHub pull request (21 kB). */
+const request = (size: number): Buffer =>
+  signedRequest(pullRequestBody({ action: "opened", number: 7, size }), secret);
 
 async function startLimit(): Promise<Target> {
   const child = spawn(
@@ -98,7 +77,7 @@ async function compare(size: number, targets: readonly Target[]): Promise<void> 
   const results = new Map<string, LoadResult[]>(targets.map((target) => [target.name, []]));
   for (let round = 0; round <= rounds; round += 1) {
     for (const target of round % 2 === 0 ? targets : targets.toReversed()) {
-      const prepared = Array.from({ length: requests }, () => signedRequest(size));
+      const prepared = Array.from({ length: requests }, () => request(size));
       const result = await runLoad(target.port, prepared, connections);
       // The first round warms up both.
       if (round > 0) results.get(target.name)?.push(result);

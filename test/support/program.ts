@@ -4,9 +4,9 @@ import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { packageRoot } from "../../src/package.ts";
 
-const main = fileURLToPath(new URL("../../dist/src/main.js", import.meta.url));
+const main = join(packageRoot, "dist", "src", "main.js");
 /** Of the environment that the tests run in, what a program needs to run at all: no credential of anybody's. */
 const bare = { PATH: process.env["PATH"] ?? "", HOME: tmpdir(), TMPDIR: tmpdir() };
 

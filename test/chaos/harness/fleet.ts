@@ -43,6 +43,8 @@ export async function fleetService(
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "signalbox.yaml"), config);
   const [postgres, redis] = await Promise.all([startPostgres(), startRedis()]);
+  // Signals are sent at once, so that nothing is left behind by a harness that is cut short.
+  process.once("exit", () => void Promise.allSettled([postgres.kill(), redis.kill()]));
   const fleet = new Fleet(roles, {
     random,
     spawned: programsIn(folder),

@@ -37,9 +37,9 @@ const shortFleetRun: Size = { ...shortRun, profile: "server", kills: 12, lastsMs
 const longFleetRun: Size = {
   ...longRun,
   profile: "server",
-  events: 6_000,
-  kills: 80,
-  lastsMs: [1_000, 4_000],
+  events: 5_000,
+  kills: 70,
+  lastsMs: [500, 2_500],
 };
 
 export const sizeOf = (profile: Size["profile"], short: boolean): Size =>
