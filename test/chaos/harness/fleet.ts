@@ -147,8 +147,13 @@ class Fleet {
     const leaving = point === null ? this.up().filter(({ armed }) => armed) : arming;
     await this.#replace(leaving);
     const starting = this.#members.filter(({ program }) => program === null);
+    // It does only a part of the work, and so comes by as much more seldom.
+    const orders = failPoints.replace(
+      /=kill@(\d+)/,
+      (_, hit) => `=kill@${Math.ceil(Number(hit) / roles.length)}`,
+    );
     await Promise.all(
-      starting.map((member) => this.#begin(member, arming.includes(member) ? failPoints : "*=note")),
+      starting.map((member) => this.#begin(member, arming.includes(member) ? orders : "*=note")),
     );
   }
 
