@@ -131,7 +131,10 @@ async function play(
       lived = (number + 1) / total;
       const how = death.unexpected ?? `${death.who}: ${death.point ?? (plan.drains ? "drained" : "kill -9")}`;
       const disk = plan.disk === "good" ? "" : `, disk ${plan.disk}`;
-      say(`${number}/${total} ${how}${disk}; ${sending.sent()} of ${items.length} events acknowledged`);
+      const missed = plan.point === death.point ? "" : `, did not come by ${plan.point}`;
+      say(
+        `${number}/${total} ${how}${disk}${plan.point === null ? "" : missed}; ${sending.sent()} of ${items.length} events acknowledged`,
+      );
     },
   });
   clearInterval(storming);

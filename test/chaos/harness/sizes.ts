@@ -37,9 +37,10 @@ const shortFleetRun: Size = { ...shortRun, profile: "server", kills: 12, lastsMs
 const longFleetRun: Size = {
   ...longRun,
   profile: "server",
-  events: 5_000,
+  events: 4_000,
   kills: 70,
-  lastsMs: [500, 2_500],
+  lastsMs: [500, 3_000],
+  patience: 0,
 };
 
 export const sizeOf = (profile: Size["profile"], short: boolean): Size =>
