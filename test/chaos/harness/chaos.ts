@@ -103,8 +103,10 @@ async function play(
   const ledger = openLedger(join(options.folder, "ledger.jsonl"));
   await connectMailboxes(service, sandbox);
   const weather = startWeather(sandbox, random.fork("weather"), { noise: options.noise });
-  let lived = 1 / plans.length;
-  // The events are spread over the lives, so that the last kill meets as much as the first.
+  // The events are spread over the lives, so that the last kill meets as much as the first: half of those of a life come
+  // while it starts, and the others once it is up.
+  const share = 0.5 / plans.length;
+  let lived = share;
   const due = () => lived * items.length;
   const sending = send(items, {
     ledger,
@@ -127,8 +129,9 @@ async function play(
     service,
     random: random.fork("disks"),
     patience: options.patience,
+    onUp: () => (lived += share),
     onDeath: (plan, death, { number, total }) => {
-      lived = (number + 1) / total;
+      lived = number / total + share;
       const how = death.unexpected ?? `${death.who}: ${death.point ?? (plan.drains ? "drained" : "kill -9")}`;
       const disk = plan.disk === "good" ? "" : `, disk ${plan.disk}`;
       const missed = plan.point === death.point ? "" : `, did not come by ${plan.point}`;

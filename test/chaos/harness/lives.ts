@@ -65,6 +65,8 @@ export interface LivesParts {
   readonly random: Random;
   /** How often those that did not come by their point are tried again. */
   readonly patience: number;
+  /** Told when one is up. */
+  readonly onUp: () => void;
   /** Told of the end of each, and how many there will be as far as is known. */
   readonly onDeath: (
     plan: LifePlan,
@@ -140,7 +142,7 @@ const secondChance = (point: FailPoint): LifePlan => ({
   quiet: false,
 });
 
-async function liveOnce(plan: LifePlan, { service, random }: LivesParts): Promise<Death> {
+async function liveOnce(plan: LifePlan, { service, random, onUp }: LivesParts): Promise<Death> {
   const orders = ["*=note"];
   if (plan.point !== null) orders.push(`${plan.point}=kill@${plan.hit}`);
   if (plan.disk === "failing")
@@ -150,6 +152,7 @@ async function liveOnce(plan: LifePlan, { service, random }: LivesParts): Promis
   if (plan.disk === "full") orders.push(`journal.pages=${(service.pages() ?? 0) + random.int(5, 60)}`);
   const began = performance.now();
   await service.start(orders.join(";"));
+  onUp();
   const slowness = Math.min(2.5, Math.max(1, (performance.now() - began) / usualStartMs));
   const ended = service.ended();
   const inTime = await Promise.race([ended, after(plan.quiet ? quietMs : plan.lastsMs * slowness)]);
