@@ -15,7 +15,7 @@ interface SqliteModule {
   readonly DatabaseSync: new (path: string, options: { readOnly: boolean }) => DatabaseSyncInstance;
 }
 
-/** For whoever has to load it elsewhere: in a thread. */
+/** For whoever has to load it elsewhere: in a process of its own. */
 export function driverModule(): string {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
   const builtIn = major > 22 || (major === 22 && minor >= 13);

@@ -4,14 +4,14 @@
  *
  * Always         the header, the schema, and both ends of every table.
  * Small files    every page (`quick_check`): a tenth of a second at most.
- * Large files    every page too, which takes seconds: by a thread while the service works, at once after an I/O error, and
- *                when `signalbox doctor` asks.
+ * Large files    every page too, which takes seconds: by a process of its own while the service works, at
+ *                once after an I/O error, and when `signalbox doctor` asks.
  *
  * It is looked at by a connection that only reads: one that writes brings what stands in the log into the file when it is
  * closed, and the log may be that of another file.
  */
+import { execFile } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
-import { Worker } from "node:worker_threads";
 import { integer, text } from "./rows.ts";
 import { Connection, driverModule, isBroken, isIoError } from "./sqlite-driver.ts";
 
@@ -90,32 +90,57 @@ export function requireFile(file: string, used: boolean): void {
 const oneLine = (found: string): string =>
   found.replace("*** in database main ***", "").replaceAll(/\s+/g, " ").trim();
 
-/** Runs in a thread. What is thrown there is the thread's error. */
-const threadSource = `
-const { workerData, parentPort } = require("node:worker_threads");
-const { DatabaseSync } = require(workerData.driver);
-const db = new DatabaseSync(workerData.file, { readOnly: true });
-const { quick_check: found } = db.prepare("PRAGMA quick_check(1)").get();
-db.close();
-parentPort.postMessage(found);
+/** A program of its own: `argv` are the driver and the file. Answers what was found, or SQLite's error. */
+const checkSource = `
+const [driver, file] = process.argv.slice(1);
+const answer = (value) => process.stdout.write(JSON.stringify(value));
+try {
+  const { DatabaseSync } = require(driver);
+  const db = new DatabaseSync(file, { readOnly: true });
+  const { quick_check: found } = db.prepare("PRAGMA quick_check(1)").get();
+  db.close();
+  answer({ found });
+} catch (error) {
+  answer({ message: String(error), errcode: error.errcode });
+}
 `;
 
-/** Reads every page while the service works. A check that can't be made says nothing; \`done\` when it has ended. */
+type CheckAnswer = { readonly found: string } | { readonly message: string; readonly errcode?: number };
+
+/**
+ * Reads every page while the service works. A check that can't be made says nothing; `done` when it has ended.
+ *
+ * By a process, since a thread can't be ended in the middle of a check: the driver of Node 20 takes the whole process with it.
+ */
 export function inspectMeanwhile(
   file: string,
   onDamage: (damage: JournalDamaged) => void,
 ): { readonly done: Promise<void>; stop(): Promise<void> } {
-  const thread = new Worker(threadSource, { eval: true, workerData: { driver: driverModule(), file } });
-  thread.unref();
-  thread.once("message", (found: unknown) => {
-    if (found !== "ok") onDamage(new JournalDamaged(file, oneLine(String(found))));
+  const args = ["--no-warnings", "-e", checkSource, driverModule(), file];
+  let stopped = false;
+  let ended: () => void;
+  const done = new Promise<void>((resolve) => (ended = resolve));
+  const child = execFile(process.execPath, args, { env: {} }, (_, output) => {
+    if (!stopped) tell(output);
+    ended();
   });
-  thread.once("error", (error: unknown) => {
-    if (isBroken(error) && !isIoError(error)) onDamage(new JournalDamaged(file, String(error), error));
-  });
+  function tell(output: string): void {
+    if (output === "") return;
+    const answer = JSON.parse(output) as CheckAnswer;
+    if ("found" in answer) {
+      if (answer.found !== "ok") onDamage(new JournalDamaged(file, oneLine(answer.found)));
+      return;
+    }
+    const error = Object.assign(new Error(answer.message), { errcode: answer.errcode });
+    if (isBroken(error) && !isIoError(error)) onDamage(new JournalDamaged(file, answer.message, error));
+  }
   return {
-    done: new Promise((resolve) => void thread.once("exit", () => resolve())),
-    stop: async () => void (await thread.terminate()),
+    done,
+    stop: () => {
+      stopped = true;
+      child.kill("SIGKILL");
+      return done;
+    },
   };
 }
 

@@ -73,7 +73,7 @@ describe("a start beside what does not belong to the journal", () => {
 });
 
 describe("a journal that is damaged while it is in use", () => {
-  it("is read by a thread where it is too large to be read at the start", async () => {
+  it("is read by a process of its own where it is too large to be read at the start", async () => {
     const { file } = await used();
     const found: string[] = [];
     await inspectMeanwhile(file, (damage) => found.push(damage.message)).done;
@@ -81,6 +81,22 @@ describe("a journal that is damaged while it is in use", () => {
     ruin(file);
     await inspectMeanwhile(file, (damage) => found.push(damage.message)).done;
     expect(found).toEqual([expect.stringContaining("is damaged")]);
+  });
+
+  it("is closed in the middle of being read, and takes nothing with it", async () => {
+    const { file } = await used();
+    const db = new Connection(file);
+    // Seconds of reading, so that it is not over when it is stopped.
+    db.exec(`WITH RECURSIVE s (at) AS (SELECT 1 UNION ALL SELECT at + 1 FROM s WHERE at < 150000)
+      INSERT INTO keys SELECT 'event', printf('%064d', at), printf('%064d', at), NULL, 1 FROM s`);
+    db.close();
+    const found: string[] = [];
+    for (const ms of [50, 100, 150, 200]) {
+      const check = inspectMeanwhile(file, (damage) => found.push(damage.message));
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      await check.stop();
+    }
+    expect(found).toEqual([]);
   });
 
   it("is left alone from then on: whoever reads or writes is told, and what to do", async () => {
