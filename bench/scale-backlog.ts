@@ -169,14 +169,18 @@ async function compare(
   }
 }
 
-export async function measureBacklog(servers: Servers, options: BacklogOptions): Promise<void> {
-  const profiles = [
-    ["SQLite", (count: number) => sqliteWith(count)],
-    ["PostgreSQL", (count: number) => postgresWith(count, servers)],
-  ] as const;
-  for (const [profile, storeWith] of profiles) {
-    const stores = [await storeWith(small), await storeWith(options.backlog)] as const;
-    await compare(profile, stores, options);
-    for (const store of stores) await store.close();
-  }
+const profiles = {
+  sqlite: { name: "SQLite", storeWith: (count: number) => sqliteWith(count) },
+  postgres: { name: "PostgreSQL", storeWith: postgresWith },
+};
+
+export async function measureBacklog(
+  profile: keyof typeof profiles,
+  servers: Servers,
+  options: BacklogOptions,
+): Promise<void> {
+  const { name, storeWith } = profiles[profile];
+  const stores = [await storeWith(small, servers), await storeWith(options.backlog, servers)] as const;
+  await compare(name, stores, options);
+  for (const store of stores) await store.close();
 }

@@ -3,6 +3,7 @@
  * Two kinds of runs: one whose agent has nothing to do, which is what the service itself costs, and one that reads a
  * pull request and asks a model that takes its time. Bare jobs of BullMQ on the same Redis are done beside them.
  */
+import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { openPostgresJournal } from "../src/journal/postgres.ts";
 import { systemClock } from "../src/resilience/clock.ts";
@@ -41,11 +42,16 @@ export async function measureWork(servers: Servers, { runs, latencySeconds }: Wo
   let twoWorkers = 0;
   for (const { action, name } of kinds) {
     for (const count of workers) {
-      const rate = await throughput(servers, { action, count, runs: action === "closed" ? runs : runs / 5 });
+      const { rate, cpuMs } = await throughput(servers, {
+        action,
+        count,
+        runs: action === "closed" ? runs : runs / 5,
+      });
       if (count === 2 && action === "opened") twoWorkers = rate;
       row(`${count} worker${count === 1 ? "" : "s"}: ${name}`, [
         `${rate.toFixed(rate < 100 ? 1 : 0)}/s`,
         `${((100 * rate) / limit).toFixed(1)} %`,
+        `${cpuMs.toFixed(1)} ms CPU each`,
       ]);
     }
   }
@@ -74,23 +80,34 @@ function seedPullRequests({ github }: Servers, count: number): void {
   }
 }
 
+/** Of a process so far, in its own code and in the system's for it, by Linux's count in hundredths of a second. */
+function cpuMsOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+    .replace(/^.*\) /, "")
+    .split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
 /** All are due at once, with the workers up; the first and the last tenth are left out. */
 async function throughput(
   servers: Servers,
   { action, count, runs }: { readonly action: Kind; readonly count: number; readonly runs: number },
-): Promise<number> {
+): Promise<{ rate: number; cpuMs: number }> {
   const installation = await servers.installation(hands);
   try {
     await storeRuns(installation, action, runs);
     await installation.query("UPDATE runs SET due_at = due_at + 86400000");
-    await installation.start("worker", count);
+    const started = await installation.start("worker", count);
+    const cpuOfAll = () => started.reduce((sum, { pid }) => sum + cpuMsOf(pid), 0);
+    const before = cpuOfAll();
     await installation.query("UPDATE runs SET due_at = due_at - 86400000");
     await untilDone(installation, runs);
+    const cpuMs = (cpuOfAll() - before) / runs;
     const [span] = await installation.query(
       `SELECT percentile_disc(0.9) WITHIN GROUP (ORDER BY updated_at) - percentile_disc(0.1) WITHIN GROUP (ORDER BY updated_at) AS ms
        FROM runs`,
     );
-    return (0.8 * runs * 1_000) / Number(span?.["ms"]);
+    return { rate: (0.8 * runs * 1_000) / Number(span?.["ms"]), cpuMs };
   } finally {
     await installation.close();
   }

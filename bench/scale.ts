@@ -3,7 +3,7 @@
  * processes, runs ended by one, two and four workers, how long a run waits for a worker, and what a backlog costs, on
  * SQLite too. Each is measured beside a bare baseline, or beside itself when it is small, in the same run.
  *
- *   npm run bench:scale -- [--only ingest,work,backlog] [--rounds 5] [--requests 6000] [--runs 3000]
+ *   npm run bench:scale -- [--only ingest,work,sqlite,postgres] [--rounds 5] [--requests 6000] [--runs 3000]
  *                          [--seconds 20] [--backlog 1000000] [--claims 200]
  */
 import { availableParallelism, loadavg } from "node:os";
@@ -15,7 +15,7 @@ import { measureWork } from "./scale-work.ts";
 
 const { values } = parseArgs({
   options: {
-    only: { type: "string", default: "ingest,work,backlog" },
+    only: { type: "string", default: "ingest,work,sqlite,postgres" },
     rounds: { type: "string", default: "5" },
     requests: { type: "string", default: "6000" },
     runs: { type: "string", default: "3000" },
@@ -35,8 +35,12 @@ try {
     await measureIngest(servers, { rounds: Number(values.rounds), requests: Number(values.requests) });
   if (only.includes("work"))
     await measureWork(servers, { runs: Number(values.runs), latencySeconds: Number(values.seconds) });
-  if (only.includes("backlog"))
-    await measureBacklog(servers, { backlog: Number(values.backlog), claims: Number(values.claims) });
+  for (const profile of ["sqlite", "postgres"] as const)
+    if (only.includes(profile))
+      await measureBacklog(profile, servers, {
+        backlog: Number(values.backlog),
+        claims: Number(values.claims),
+      });
 } finally {
   await servers.close();
 }
