@@ -22,9 +22,9 @@ export async function forget(
     return;
   }
   const events = counted(answer.erased, "event");
-  terminal.print(
-    dryRun ? `${events} would be erased.` : `${events} erased: what they held of ${email} is gone.`,
-  );
+  if (answer.erased === 0) terminal.print(`Nothing that is at rest here names ${email}.`);
+  else if (dryRun) terminal.print(`${events} would be erased.`);
+  else terminal.print(`${events} erased: what they held of ${email} is gone.`);
   if (answer.open.length > 0)
     terminal.note(
       wrap(

@@ -340,6 +340,7 @@ describe("deciding", () => {
     expect(await cli("forget", address, "--dry-run")).toBe("1 event would be erased.\n");
     expect(await cli("forget", address)).toContain("1 event erased");
     expect(JSON.stringify(await json("events", "show", event))).not.toContain(address);
+    expect(await cli("forget", address)).toBe(`Nothing that is at rest here names ${address}.\n`);
     expect(await json("send", "grace.json", "--source", "stripe")).toMatchObject({
       status: "duplicate",
       event,
