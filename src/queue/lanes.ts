@@ -12,6 +12,8 @@ import type { Log } from "../observability/log.ts";
 import { sleep } from "../resilience/clock.ts";
 import type { Clock } from "../resilience/clock.ts";
 import { failPoint } from "../resilience/fail-points.ts";
+import { inRounds } from "../resilience/rounds.ts";
+import type { Rounds } from "../resilience/rounds.ts";
 import type { RedisLink } from "./redis-link.ts";
 import { createTurns } from "./turns.ts";
 
@@ -156,7 +158,8 @@ export function consumeLanes(Worker: typeof BullWorker, parts: LaneParts): { sto
       // Ends the waiting for jobs; what is in hand is ended over the other connection.
       const closed = [...workers.values()].map((worker) => worker.close(true));
       await Promise.all(working);
-      locks.release();
+      // Not waited for: without a server its last round has no end.
+      void locks.stop();
       await within(clock, closeMs, Promise.allSettled([...closed, ...loops, ...ending]));
       connection.disconnect();
     },
@@ -168,10 +171,8 @@ function keepLocks(
   held: ReadonlyMap<string, Held>,
   workers: ReadonlyMap<string, BullWorker>,
   clock: Clock,
-): { release(): void } {
-  let released = false;
-  let timer = clock.after(renewMs, renew);
-  function renew(): void {
+): Rounds {
+  async function renew(): Promise<void> {
     const renewals = [...workers].map(async ([lane, worker]) => {
       const mine = [...held.values()].filter((one) => one.lane === lane);
       const ids = mine.map(({ job }) => job.id ?? "");
@@ -182,17 +183,9 @@ function keepLocks(
         lockMs,
       );
     });
-    // One call at a time: without a server they would pile up.
-    void Promise.allSettled(renewals).finally(() => {
-      if (!released) timer = clock.after(renewMs, renew);
-    });
+    await Promise.allSettled(renewals);
   }
-  return {
-    release: () => {
-      released = true;
-      timer.cancel();
-    },
-  };
+  return inRounds(clock, { every: renewMs, round: renew, failed: () => {} });
 }
 
 function waitingRoom(): { opened: Promise<void>; open(): void } {

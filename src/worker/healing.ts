@@ -20,6 +20,8 @@ import type { Metrics } from "../observability/metrics.ts";
 import { readFeed } from "./expansion.ts";
 import type { ExpansionParts } from "./expansion.ts";
 import { failPoint } from "../resilience/fail-points.ts";
+import { inRounds } from "../resilience/rounds.ts";
+import type { Rounds } from "../resilience/rounds.ts";
 
 export interface HealingParts extends Omit<ExpansionParts, "renewWatch"> {
   readonly inbox: Pick<Inbox, "acceptExpansion" | "acceptHealed">;
@@ -106,38 +108,29 @@ export function createHealing(parts: HealingParts): Healing {
   };
 }
 
-function healInTurn(parts: HealingParts, heal: Heal, onRound: () => void): { stop(): Promise<void> } {
+function healInTurn(parts: HealingParts, heal: Heal, onRound: () => void): Rounds {
   const { clock, log } = parts;
-  const over = new AbortController();
   const dueAt = new Map<string, number>();
-  let running: Promise<void> = Promise.resolve();
-  let timer = clock.after(0, tick);
 
-  function tick(): void {
-    running = healDue().finally(() => {
-      onRound();
-      if (over.signal.aborted) return;
-      const next = Math.min(clock.now() + againMs, ...dueAt.values());
-      timer = clock.after(Math.max(soonMs, next - clock.now()), tick);
-    });
-  }
-
-  async function healDue(): Promise<void> {
+  async function healDue(signal: AbortSignal): Promise<number> {
     for (const source of parts.sources().values()) {
-      if (over.signal.aborted) return;
+      if (signal.aborted) break;
       if (!heals(source) || (dueAt.get(source.name) ?? 0) > clock.now()) continue;
-      dueAt.set(source.name, clock.now() + (await waitAfter(source)));
+      dueAt.set(source.name, clock.now() + (await waitAfter(source, signal)));
     }
+    onRound();
+    const next = Math.min(clock.now() + againMs, ...dueAt.values());
+    return Math.max(soonMs, next - clock.now());
   }
 
   /** Heals, and says in how many milliseconds it is due again. Never throws. */
-  async function waitAfter(source: Source): Promise<number> {
+  async function waitAfter(source: Source, signal: AbortSignal): Promise<number> {
     const { every } = parts.settings();
     try {
-      const { more } = await heal(source, { since: undefined, signal: over.signal });
+      const { more } = await heal(source, { since: undefined, signal });
       return more ? soonMs : every;
     } catch (error) {
-      if (over.signal.aborted) return every;
+      if (signal.aborted) return every;
       if (error instanceof Leased) return Math.max(soonMs, error.until - clock.now());
       if (error instanceof ServiceError && error.kind === "invalid")
         parts.onTrouble(source.name, `its gaps can't be healed: ${error.message}`);
@@ -146,13 +139,12 @@ function healInTurn(parts: HealingParts, heal: Heal, onRound: () => void): { sto
     }
   }
 
-  return {
-    async stop() {
-      over.abort(new Error("the service stops"));
-      timer.cancel();
-      await running;
-    },
-  };
+  return inRounds(clock, {
+    first: 0,
+    every: againMs,
+    round: healDue,
+    failed: (err) => log.error({ err }, "healing failed; it is tried again"),
+  });
 }
 
 const heals = ({ active, heal, expand }: Source): boolean => active && Boolean(heal ?? expand);

@@ -15,6 +15,8 @@ import type { Queue } from "../domain/queue.ts";
 import type { Run } from "../domain/run.ts";
 import type { Log } from "../observability/log.ts";
 import type { Clock } from "../resilience/clock.ts";
+import { inRounds } from "../resilience/rounds.ts";
+import type { Rounds } from "../resilience/rounds.ts";
 import { targetPage, wakesOf } from "./replay-targets.ts";
 import type { TargetParts } from "./replay-targets.ts";
 
@@ -36,24 +38,12 @@ const most = 10;
 const pageSize = 100;
 const mostPages = 5;
 
-export function startRedeciding(parts: RedecideParts): { stop(): Promise<void> } {
-  let stopped = false;
-  let looking: Promise<void> = Promise.resolve();
-  let timer = parts.clock.after(lookEveryMs, tick);
-  function tick(): void {
-    looking = redecide(parts)
-      .catch((error: unknown) => parts.log.warn({ err: error }, "held runs could not be decided again"))
-      .finally(() => {
-        if (!stopped) timer = parts.clock.after(lookEveryMs, tick);
-      });
-  }
-  return {
-    async stop() {
-      stopped = true;
-      timer.cancel();
-      await looking;
-    },
-  };
+export function startRedeciding(parts: RedecideParts): Rounds {
+  return inRounds(parts.clock, {
+    every: lookEveryMs,
+    round: () => redecide(parts),
+    failed: (err) => parts.log.warn({ err }, "held runs could not be decided again"),
+  });
 }
 
 /** One look. */

@@ -8,6 +8,8 @@ import type { Journal, KeyPlace } from "../domain/ports.ts";
 import type { Log } from "../observability/log.ts";
 import type { Clock } from "../resilience/clock.ts";
 import { failPoint } from "../resilience/fail-points.ts";
+import { inRounds } from "../resilience/rounds.ts";
+import type { Rounds } from "../resilience/rounds.ts";
 
 export interface RetentionParts {
   readonly journal: Pick<Journal, "eraseContent" | "eraseHistory" | "eraseKeys">;
@@ -29,30 +31,14 @@ interface KeySearch {
   nextAt: number;
 }
 
-export function startRetention(parts: RetentionParts): { stop(): Promise<void> } {
-  const { clock, log } = parts;
+export function startRetention(parts: RetentionParts): Rounds {
   const keys: KeySearch = { after: null, nextAt: 0 };
-  let stopped = false;
-  let timer = clock.after(0, tick);
-  let erasing: Promise<void> = Promise.resolve();
-  function tick(): void {
-    erasing = erase(parts, keys)
-      .catch((err: unknown) => {
-        log.error({ err }, "old content could not be erased; it is tried again");
-        return false;
-      })
-      .then((more) => {
-        if (!stopped) timer = clock.after(more ? pauseMs : restMs, tick);
-        return undefined;
-      });
-  }
-  return {
-    stop: async () => {
-      stopped = true;
-      timer.cancel();
-      await erasing;
-    },
-  };
+  return inRounds(parts.clock, {
+    first: 0,
+    every: restMs,
+    round: async () => ((await erase(parts, keys)) ? pauseMs : restMs),
+    failed: (err) => parts.log.error({ err }, "old content could not be erased; it is tried again"),
+  });
 }
 
 /** Whether there is more to do. */

@@ -3,6 +3,8 @@ import type { Reads, State } from "../domain/ports.ts";
 import type { Source } from "../domain/source.ts";
 import type { Log } from "../observability/log.ts";
 import type { Clock } from "../resilience/clock.ts";
+import { inRounds } from "../resilience/rounds.ts";
+import type { Rounds } from "../resilience/rounds.ts";
 
 export interface SilenceParts {
   readonly reads: Pick<Reads, "events">;
@@ -37,24 +39,12 @@ export function unusualSilence(times: readonly number[], now: number): number | 
 }
 
 /** Looks every ten minutes, the first time after ten: what was missed during a downtime comes in first. */
-export function startSilenceAlarm(parts: SilenceParts): { stop(): Promise<void> } {
-  let stopped = false;
-  let looking: Promise<void> = Promise.resolve();
-  let timer = parts.clock.after(lookEveryMs, tick);
-  function tick(): void {
-    looking = look(parts)
-      .catch((error: unknown) => parts.log.warn({ err: error }, "silence of sources could not be judged"))
-      .finally(() => {
-        if (!stopped) timer = parts.clock.after(lookEveryMs, tick);
-      });
-  }
-  return {
-    async stop() {
-      stopped = true;
-      timer.cancel();
-      await looking;
-    },
-  };
+export function startSilenceAlarm(parts: SilenceParts): Rounds {
+  return inRounds(parts.clock, {
+    every: lookEveryMs,
+    round: () => look(parts),
+    failed: (err) => parts.log.warn({ err }, "silence of sources could not be judged"),
+  });
 }
 
 /** Tells of each silence once, also over a restart. */

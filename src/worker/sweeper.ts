@@ -4,6 +4,8 @@ import type { Queue } from "../domain/queue.ts";
 import type { Log } from "../observability/log.ts";
 import type { Clock } from "../resilience/clock.ts";
 import { failPoint } from "../resilience/fail-points.ts";
+import { inRounds } from "../resilience/rounds.ts";
+import type { Rounds } from "../resilience/rounds.ts";
 
 export interface SweeperParts {
   readonly state: State;
@@ -16,24 +18,13 @@ const everyMs = 10_000;
 /** A flush for nothing else each time: often enough to know to the minute since when the service was down. */
 const aliveEveryMs = 60_000;
 
-export function startSweeper(parts: SweeperParts): { stop(): Promise<void> } {
-  let stopped = false;
-  let sweeping: Promise<void> = Promise.resolve();
-  let timer = parts.clock.after(0, tick);
-  function tick(): void {
-    sweeping = sweep(parts)
-      .catch((error: unknown) => parts.log.error({ err: error }, "the sweeper failed; it tries again"))
-      .finally(() => {
-        if (!stopped) timer = parts.clock.after(everyMs, tick);
-      });
-  }
-  return {
-    stop: async () => {
-      stopped = true;
-      timer.cancel();
-      await sweeping;
-    },
-  };
+export function startSweeper(parts: SweeperParts): Rounds {
+  return inRounds(parts.clock, {
+    first: 0,
+    every: everyMs,
+    round: () => sweep(parts),
+    failed: (err) => parts.log.error({ err }, "the sweeper failed; it tries again"),
+  });
 }
 
 async function sweep({ state, queue, clock }: SweeperParts): Promise<void> {

@@ -17,6 +17,7 @@ import type { Metrics } from "../observability/metrics.ts";
 import { readFeed } from "./expansion.ts";
 import type { ExpansionParts } from "./expansion.ts";
 import { failPoint } from "../resilience/fail-points.ts";
+import { inRounds } from "../resilience/rounds.ts";
 
 /** As kept in the journal, scope `watch`, under the source's name. Times in milliseconds since the epoch. */
 interface WatchRecord {
@@ -127,22 +128,13 @@ export function createWatches(parts: WatchParts): Watches {
     view: (source) => viewOf(parts, source),
     reloaded: () => dueAt.clear(),
     begin() {
-      const over = new AbortController();
-      let running: Promise<void> = Promise.resolve();
       dueAt.clear();
-      let timer = clock.after(0, tick);
-      function tick(): void {
-        running = renewDue(over.signal).finally(() => {
-          if (!over.signal.aborted) timer = clock.after(minuteMs, tick);
-        });
-      }
-      return {
-        async stop() {
-          over.abort(new Error("the service stops"));
-          timer.cancel();
-          await running;
-        },
-      };
+      return inRounds(clock, {
+        first: 0,
+        every: minuteMs,
+        round: renewDue,
+        failed: (err) => log.error({ err }, "watches could not be looked at; it is tried again"),
+      });
     },
   };
 }
