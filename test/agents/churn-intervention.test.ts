@@ -12,48 +12,9 @@ import type {
   ZendeskTicket,
 } from "../../src/domain/readers.ts";
 import { carriedOut, noon, play } from "../support/agent-kit.ts";
+import { cancelled, day, history, subscription } from "./cancellation.ts";
 import { sharedFile, sharedFiles, sharedNote, sharedPresent } from "../support/shared.ts";
 
-const day = 86_400_000;
-const subscription: StripeSubscription = {
-  id: "sub_1",
-  customer: "cus_1",
-  status: "active",
-  livemode: true,
-  cancelAtPeriodEnd: true,
-  cancelAt: null,
-  canceledAt: null,
-  currentPeriodEnd: noon + 10 * day,
-  startedAt: noon - 400 * day,
-  feedback: "too_expensive",
-  comment: "Our budget was cut.",
-  reason: "cancellation_requested",
-  plan: { name: "Team", amount: 4_900, currency: "usd", interval: "month" },
-  hasDiscount: false,
-  hasSchedule: false,
-};
-const history: StripeHistory = {
-  customer: {
-    id: "cus_1",
-    email: "lena@fjord.example",
-    name: "Lena Holm",
-    createdAt: noon - 400 * day,
-    deleted: false,
-    hasDiscount: false,
-    delinquent: false,
-  },
-  invoices: [1, 2, 3].map((number) => ({
-    id: `in_${number}`,
-    status: "paid",
-    amountPaid: 4_900,
-    currency: "usd",
-    createdAt: noon - number * 30 * day,
-    hadDiscount: false,
-  })),
-  disputes: 0,
-  refunds: 0,
-  failedCharges: 0,
-};
 const contact: HubspotContact = {
   id: "501",
   email: "lena@fjord.example",
@@ -87,13 +48,6 @@ const decision: Decision = {
   talkingPoints: "Budget was cut.",
   confidence: 0.9,
 };
-const scheduled = {
-  type: "customer.subscription.updated",
-  data: {
-    object: { id: "sub_1", customer: "cus_1", cancel_at_period_end: true },
-    previous_attributes: { cancel_at_period_end: false },
-  },
-};
 interface World {
   readonly subscription?: Partial<StripeSubscription>;
   readonly history?: Partial<StripeHistory>;
@@ -115,7 +69,7 @@ const readers = (world: World = {}): Pick<Readers, "stripe" | "zendesk" | "hubsp
 });
 const intervene = (decided?: Partial<Decision>, world: World = {}, more: object = {}) =>
   play(churnIntervention, {
-    payload: scheduled,
+    payload: cancelled,
     read: readers(world),
     policy: { ...policy, ...more },
     ...(decided === undefined ? {} : { decision: { ...decision, ...decided } }),

@@ -14,6 +14,7 @@ import type { AgentDefinition } from "../../src/domain/agent.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
 import type { Readers } from "../../src/domain/readers.ts";
 import { carriedOut, noon, play } from "../support/agent-kit.ts";
+import { cancelled, history, subscription } from "./cancellation.ts";
 import { sharedFile, sharedNote, sharedPresent } from "../support/shared.ts";
 
 /** What an attacker is after. None of it may come out anywhere. */
@@ -185,7 +186,6 @@ describe("a mail that gives orders to a model which obeys", () => {
 
 // ── Cancellations ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const day = 86_400_000;
 const policy = {
   maxPercent: 20,
   durationMonths: 3,
@@ -193,56 +193,11 @@ const policy = {
     exports: { title: "Export as CSV", url: "https://docs.acme.example/exports", keywords: ["csv"] },
   },
 };
-const cancellation = {
-  type: "customer.subscription.updated",
-  data: {
-    object: { id: "sub_1", customer: "cus_1", cancel_at_period_end: true },
-    previous_attributes: { cancel_at_period_end: false },
-  },
-};
 const churnReads = (comment: string): Partial<Readers> => ({
   stripe: {
-    subscription: () =>
-      Promise.resolve({
-        id: "sub_1",
-        customer: "cus_1",
-        status: "active",
-        livemode: true,
-        cancelAtPeriodEnd: true,
-        cancelAt: null,
-        canceledAt: null,
-        currentPeriodEnd: noon + 10 * day,
-        startedAt: noon - 400 * day,
-        feedback: "too_expensive",
-        comment,
-        reason: "cancellation_requested",
-        plan: { name: "Team", amount: 4_900, currency: "usd", interval: "month" },
-        hasDiscount: false,
-        hasSchedule: false,
-      }),
+    subscription: () => Promise.resolve({ ...subscription, comment }),
     history: () =>
-      Promise.resolve({
-        customer: {
-          id: "cus_1",
-          email: "lena@fjord.example",
-          name: `Lena ${evil.url}`,
-          createdAt: noon - 400 * day,
-          deleted: false,
-          hasDiscount: false,
-          delinquent: false,
-        },
-        invoices: [1, 2, 3].map((number) => ({
-          id: `in_${number}`,
-          status: "paid",
-          amountPaid: 4_900,
-          currency: "usd",
-          createdAt: noon - number * 30 * day,
-          hadDiscount: false,
-        })),
-        disputes: 0,
-        refunds: 0,
-        failedCharges: 0,
-      }),
+      Promise.resolve({ ...history, customer: { ...history.customer, name: `Lena ${evil.url}` } }),
   },
   zendesk: {
     ticketsOf: () => Promise.resolve([{ ...ticket, description: `${secrets} of another customer` }]),
@@ -277,7 +232,7 @@ describe("a cancellation that gives orders to a model which obeys", () => {
         for (const choice of churnChoices) {
           const wanted = dictated(order);
           const { inputs } = await attack(churnIntervention, {
-            payload: cancellation,
+            payload: cancelled,
             policy: { ...policy, onViolation: choice.onViolation },
             read: churnReads(text),
             decision: {

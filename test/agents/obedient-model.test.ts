@@ -22,6 +22,7 @@ import type { Prompt } from "../../src/llm/prompts.ts";
 import { obedientBrain } from "../../src/sandbox/brains/obedient.ts";
 import type { Wish } from "../../src/sandbox/brains/obedient.ts";
 import { carriedOut, noon, play } from "../support/agent-kit.ts";
+import { cancelled, day, history, subscription } from "./cancellation.ts";
 import { commentAttacks, diffAttacks, mailAttacks, planted, wishes } from "./attacks.ts";
 
 const prompts = new Map<string, Prompt>();
@@ -239,32 +240,6 @@ describe("a diff to a model that obeys it", () => {
 });
 
 describe("a cancellation to a model that obeys it", () => {
-  const day = 86_400_000;
-  const subscription = {
-    id: "sub_1",
-    customer: "cus_1",
-    status: "active",
-    livemode: true,
-    cancelAtPeriodEnd: true,
-    cancelAt: null,
-    canceledAt: null,
-    currentPeriodEnd: noon + 10 * day,
-    startedAt: noon - 400 * day,
-    feedback: "too_expensive",
-    comment: "Our budget was cut.",
-    reason: "cancellation_requested",
-    plan: { name: "Team", amount: 4_900, currency: "usd", interval: "month" },
-    hasDiscount: false,
-    hasSchedule: false,
-  };
-  const invoices = [1, 2, 3].map((number) => ({
-    id: `in_${number}`,
-    status: "paid",
-    amountPaid: 4_900,
-    currency: "usd",
-    createdAt: noon - number * 30 * day,
-    hadDiscount: false,
-  }));
   const ticket = (description: string) => ({
     id: "77",
     subject: "Import stuck",
@@ -280,22 +255,7 @@ describe("a cancellation to a model that obeys it", () => {
     const read = {
       stripe: {
         subscription: () => Promise.resolve({ ...subscription, comment }),
-        history: () =>
-          Promise.resolve({
-            customer: {
-              id: "cus_1",
-              email: "lena@fjord.example",
-              name,
-              createdAt: noon - 400 * day,
-              deleted: false,
-              hasDiscount: false,
-              delinquent: false,
-            },
-            invoices,
-            disputes: 0,
-            refunds: 0,
-            failedCharges: 0,
-          }),
+        history: () => Promise.resolve({ ...history, customer: { ...history.customer, name } }),
       },
       zendesk: {
         ticketsOf: () => Promise.resolve([ticket(description)]),
@@ -312,14 +272,7 @@ describe("a cancellation to a model that obeys it", () => {
           }),
       },
     } as unknown as Partial<Readers>;
-    const payload = {
-      type: "customer.subscription.updated",
-      data: {
-        object: { id: "sub_1", customer: "cus_1", cancel_at_period_end: true },
-        previous_attributes: { cancel_at_period_end: false },
-      },
-    };
-    const { inputs, shown, outcome } = await attacked(churnIntervention, wish, payload, read);
+    const { inputs, shown, outcome } = await attacked(churnIntervention, wish, cancelled, read);
     noSecret(shown, outcome.summary, ...textsIn([...inputs.values()]));
     for (const [kind, input] of inputs) {
       switch (kind) {
