@@ -102,7 +102,7 @@ export const name = z
 export const day = z
   .string()
   .regex(
-    /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2}))?$/,
+    /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/,
     "must be a date such as `2026-12-31`, or a time such as `2026-12-31T09:00:00Z`",
   )
   .transform((text, context) => {

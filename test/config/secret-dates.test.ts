@@ -62,6 +62,28 @@ describe("the dates of secrets", () => {
   });
 });
 
+describe("a date", () => {
+  const dated = (text: string) => `version: 1
+sources: { pay: { type: stripe, secrets: [{ value: "\${A}", expires: "${text}" }] } }
+`;
+  const env = { env: { A: "whsec_x" } };
+
+  it("may be a day, or a time with its zone as any program writes it", async () => {
+    for (const [text, at] of [
+      ["2026-07-13", Date.UTC(2026, 6, 13)],
+      ["2026-07-13T09:30Z", Date.UTC(2026, 6, 13, 9, 30)],
+      ["2026-07-13T09:30:15+02:00", Date.UTC(2026, 6, 13, 7, 30, 15)],
+      ["2026-07-13T09:30:15.250Z", Date.UTC(2026, 6, 13, 9, 30, 15, 250)],
+    ] as const)
+      expect([text, secretAges((await good(dated(text), env)).config)[0]?.expiresAt]).toEqual([text, at]);
+  });
+
+  it("is a fault when nobody can say when it is", async () => {
+    for (const text of ["tomorrow", "2026-07-13T09:30:15", "13.07.2026", "2026-13-01", "2026-02-31"])
+      expect([text, await faultsOf(dated(text))]).toEqual([text, expect.stringMatching(/must be a (date|time)/)]);
+  });
+});
+
 describe("every type of source", () => {
   it.each(Object.keys(sourceCredentials))("may ask for addresses, HTTPS and a size: %s", (type) => {
     const file = { sources: { x: { type } } };
