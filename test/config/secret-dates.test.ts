@@ -80,7 +80,10 @@ sources: { pay: { type: stripe, secrets: [{ value: "\${A}", expires: "${text}" }
 
   it("is a fault when nobody can say when it is", async () => {
     for (const text of ["tomorrow", "2026-07-13T09:30:15", "13.07.2026", "2026-13-01", "2026-02-31"])
-      expect([text, await faultsOf(dated(text))]).toEqual([text, expect.stringMatching(/must be a (date|time)/)]);
+      expect([text, await faultsOf(dated(text))]).toEqual([
+        text,
+        expect.stringMatching(/must be a (date|time)/),
+      ]);
   });
 });
 
