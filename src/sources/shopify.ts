@@ -93,9 +93,9 @@ function identify(request: RawRequest): Identified[] {
       occurredAt: timeOf(request.headers[`${family}triggered-at`]) ?? timeOf(payload["updated_at"]),
       dedupeKeys: [
         `id:${shop} ${topic} ${webhookId}`,
-        // The id is not signed: a captured request under a fresh one is known by its body. Two topics may send the
-        // same body (orders/create and orders/paid), and both are meant.
-        `body:${shop} ${topic} ${sha256(body)}`,
+        // Neither the id nor the shop is signed: a captured request under another one is known by its body. Two topics
+        // may send the same body (orders/create and orders/paid), and both are meant.
+        `body:${topic} ${sha256(body)}`,
       ],
       body,
       payload,
