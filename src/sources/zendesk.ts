@@ -89,8 +89,10 @@ function identify({ headers, body: sent }: RawRequest): Identified[] {
   const ofEvent = typeof type === "string" && type.startsWith(eventPrefix);
   const eventId = ofEvent && isId(payload["id"]) ? payload["id"] : null;
   const invocation = headers[invocationHeader];
+  const signed = sha256(headers[timestampHeader] ?? "", sent);
+  // A proxy that passes on only what it knows takes the id away: what was signed is then the only name there is.
   const providerId = requiredId(
-    invocation === undefined || invocation === "" ? eventId : invocation,
+    invocation === undefined || invocation === "" ? (eventId ?? signed) : invocation,
     "the X-Zendesk-Webhook-Invocation-Id header",
   );
   return [
@@ -101,7 +103,7 @@ function identify({ headers, body: sent }: RawRequest): Identified[] {
       // The invocation's id is not signed: a captured request under a fresh one is known by what was signed.
       dedupeKeys: [
         `id:${providerId}`,
-        eventId === null ? `signed:${sha256(headers[timestampHeader] ?? "", sent)}` : `event:${eventId}`,
+        eventId === null ? `signed:${signed}` : `event:${eventId}`,
       ],
       body,
       payload,

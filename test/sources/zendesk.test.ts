@@ -114,9 +114,16 @@ describe("a Zendesk event", () => {
     expect(replayed?.dedupeKeys).toContain(`event:${event.id}`);
   });
 
-  it("has its own id where there is none of an invocation; without both it is malformed", () => {
+  it("has its own id where there is none of an invocation; without both it is known by what was signed", () => {
     expect(identified(body, { "x-zendesk-webhook-invocation-id": "" })?.providerId).toBe(event.id);
-    expect(() => identified('{"ticket":1}', { "x-zendesk-webhook-invocation-id": "" })).toThrow(
+    const text = '{"ticket":1}';
+    const hash = sha256(iso(now), Buffer.from(text));
+    expect(identified(text, { "x-zendesk-webhook-invocation-id": "" })).toMatchObject({
+      providerId: hash,
+      dedupeKeys: [`id:${hash}`, `signed:${hash}`],
+    });
+    expect(identified(text)?.dedupeKeys).toContain(`signed:${hash}`);
+    expect(() => identified(text, { "x-zendesk-webhook-invocation-id": "two words" })).toThrow(
       expect.objectContaining({ status: 400, code: "malformed_event" }),
     );
   });
