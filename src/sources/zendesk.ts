@@ -101,10 +101,7 @@ function identify({ headers, body: sent }: RawRequest): Identified[] {
       type: typeOf(type),
       occurredAt: occurredAt(payload, ofEvent),
       // The invocation's id is not signed: a captured request under a fresh one is known by what was signed.
-      dedupeKeys: [
-        `id:${providerId}`,
-        eventId === null ? `signed:${signed}` : `event:${eventId}`,
-      ],
+      dedupeKeys: [`id:${providerId}`, eventId === null ? `signed:${signed}` : `event:${eventId}`],
       body,
       payload,
     },
