@@ -57,6 +57,16 @@ export interface Guard extends ServiceGuard {
 
 type Closed = NonNullable<Awaited<ReturnType<ServiceGuard["closed"]>>>;
 
+interface Entry {
+  readonly as: "call" | "probe";
+  /** The pause, over by then, that the call is the trial of. */
+  readonly trialOf: Pause | null;
+}
+
+/** Whether the pause is still the one that was there, over by then, when the call was let in. */
+const isSame = (pause: Pause | null, trialOf: Pause | null): boolean =>
+  pause?.by === "refusal" && pause.times === trialOf?.times;
+
 const refusalPauseMs = 300_000;
 const longestRefusalPauseMs = 3_600_000;
 /** A person's pause has no end of its own. Resuming wakes those who wait; this is for one that was cut short. */
@@ -96,18 +106,17 @@ export function createGuard({ state, clock, settings, onChange }: GuardParts): G
     }
   }
 
-  async function paused(service: string): Promise<Closed | null> {
-    const pause = await pauseOf(service);
-    if (!pause) return null;
+  function closedBy(pause: Pause): Closed | null {
     const until = pause.until ?? clock.now() + personPauseRecheckMs;
     if (until <= clock.now()) return null;
     return { until, reason: pause.reason, by: pause.by === "person" ? "ours" : "service" };
   }
 
   /** Becomes the probe when the open time is over; throws ServiceClosed when there is no way. */
-  async function enter(service: string): Promise<"call" | "probe"> {
-    const pause = await paused(service);
-    if (pause) throw new ServiceClosed(service, pause.until, pause.reason, pause.by);
+  async function enter(service: string): Promise<Entry> {
+    const pause = await pauseOf(service);
+    const shut = pause && closedBy(pause);
+    if (shut) throw new ServiceClosed(service, shut.until, shut.reason, shut.by);
     let closedUntil: number | null = null;
     let probe = false;
     const before = await change(service, (breaker) => {
@@ -118,12 +127,12 @@ export function createGuard({ state, clock, settings, onChange }: GuardParts): G
     });
     if (closedUntil !== null)
       throw new ServiceClosed(service, closedUntil, `its breaker is open: ${before.reason ?? ""}`);
-    return probe ? "probe" : "call";
+    return { as: probe ? "probe" : "call", trialOf: pause };
   }
 
   async function leave(
     service: string,
-    as: "call" | "probe",
+    as: Entry["as"],
     result: CallResult,
     reason: string,
   ): Promise<void> {
@@ -134,9 +143,11 @@ export function createGuard({ state, clock, settings, onChange }: GuardParts): G
     });
   }
 
-  async function refused(service: string, error: ServiceError): Promise<void> {
+  /** Of several calls that are refused together, one is the first, and the others say nothing new. */
+  async function refused(service: string, error: ServiceError, trialOf: Pause | null): Promise<void> {
+    const isKnown = (pause: Pause | null) => pause !== null && !isSame(pause, trialOf);
     const before = await setPause(service, (pause) => {
-      if (pause?.by === "person") return pause;
+      if (isKnown(pause)) return pause;
       const times = (pause?.times ?? 0) + 1;
       const lasts = Math.min(refusalPauseMs * 2 ** (times - 1), longestRefusalPauseMs);
       return {
@@ -147,21 +158,22 @@ export function createGuard({ state, clock, settings, onChange }: GuardParts): G
         since: pause?.since ?? clock.now(),
       };
     });
-    if (before?.by !== "person") onChange({ service, state: "paused", reason: error.message, by: "refusal" });
+    if (!isKnown(before)) onChange({ service, state: "paused", reason: error.message, by: "refusal" });
   }
 
-  async function accepted(service: string): Promise<void> {
-    const before = await setPause(service, (pause) => (pause?.by === "refusal" ? null : pause));
-    if (before?.by === "refusal") onChange({ service, state: "resumed", reason: null, by: "refusal" });
+  /** A call from before the refusal says nothing about it: only one that tried again after it ends the pause. */
+  async function accepted(service: string, trialOf: Pause): Promise<void> {
+    const before = await setPause(service, (pause) => (isSame(pause, trialOf) ? null : pause));
+    if (isSame(before, trialOf)) onChange({ service, state: "resumed", reason: null, by: "refusal" });
   }
 
   return {
     async call(service, fn, signal) {
-      const as = await enter(service);
+      const { as, trialOf } = await enter(service);
       try {
         const value = await fn();
         await leave(service, as, "success", "");
-        if (await pauseOf(service)) await accepted(service);
+        if (trialOf) await accepted(service, trialOf);
         return value;
       } catch (error) {
         const failed =
@@ -174,14 +186,15 @@ export function createGuard({ state, clock, settings, onChange }: GuardParts): G
           failed ? "failure" : "neutral",
           error instanceof Error ? error.message : String(error),
         );
-        if (error instanceof ServiceError && error.kind === "unauthorized") await refused(service, error);
+        if (error instanceof ServiceError && error.kind === "unauthorized") await refused(service, error, trialOf);
         throw error;
       }
     },
 
     async closed(service) {
-      const pause = await paused(service);
-      if (pause) return pause;
+      const pause = await pauseOf(service);
+      const shut = pause && closedBy(pause);
+      if (shut) return shut;
       const stored = await state.get("breaker", service);
       const breaker = stored ? (stored.value as Breaker) : closedBreaker;
       const admission = admit(breaker, clock.now(), settings());

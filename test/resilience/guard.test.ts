@@ -133,6 +133,36 @@ describe("guard", () => {
     expect(told).toEqual(["github paused", "github resumed"]);
   });
 
+  it("does not let a call from before a refusal end the pause that it brought", async () => {
+    const { guard, clock } = open();
+    let answer: (value: number) => void = () => {};
+    const old = guard.call("github", () => new Promise<number>((resolve) => (answer = resolve)));
+    const refusing = async () => {
+      throw new ServiceError("github", "unauthorized", "answered 403", { status: 403 });
+    };
+    await guard.call("github", refusing).catch(() => {});
+    answer(1);
+    expect(await old).toBe(1);
+    await expect(guard.call("github", async () => 2)).rejects.toThrow(ServiceClosed);
+    await clock.advance(300_000);
+    expect(await guard.call("github", async () => 2)).toBe(2);
+    expect((await guard.list())[0]?.paused).toBeNull();
+  });
+
+  it("counts one refusal where several calls that were under way are refused together", async () => {
+    const { guard, clock, told } = open();
+    const refuse: ((error: Error) => void)[] = [];
+    const calls = Array.from({ length: 6 }, () =>
+      guard.call("github", () => new Promise((_, reject) => refuse.push(reject))).catch(() => {}),
+    );
+    await clock.advance(0);
+    for (const one of refuse)
+      one(new ServiceError("github", "unauthorized", "bad credentials", { status: 401 }));
+    await Promise.all(calls);
+    expect((await guard.list())[0]?.paused).toMatchObject({ times: 1, until: clock.now() + 300_000 });
+    expect(told).toEqual(["github paused"]);
+  });
+
   it("lets a person end a pause after a refusal", async () => {
     const { guard } = open();
     const refusing = async () => {
