@@ -91,10 +91,14 @@ export type Verdict =
       readonly reason: string;
       readonly service: string | null;
     }
-  /** Counts none; `giveBack` attempts of the current streak are returned. A wait that is ours does not age the run. */
+  /**
+   * Counts none; `giveBack` attempts of the current streak are returned. A wait that is ours does not age the run.
+   * `askAt`: when the service may be asked again. One of the runs that wait for it is due no later than that.
+   */
   | {
       readonly kind: "parkUntil";
       readonly until: number;
+      readonly askAt?: number;
       readonly reason: string;
       readonly service: string;
       readonly by: ServiceClosed["by"];

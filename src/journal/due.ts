@@ -55,6 +55,21 @@ export function* wakeParked(tx: Transaction, service: string, stepMs: number): S
   );
 }
 
+/**
+ * The first of those that wait for a service comes no later than `at`, in milliseconds of our clock: however far behind the
+ * others each of them was put, the service is asked as soon as it may be. The one that asked last is behind the others.
+ */
+export function* lookIn(tx: Transaction, service: string, at: number): Sql<void> {
+  const first = yield* sql.get(
+    `SELECT id, due_at FROM runs WHERE status = 'waiting' AND waiting_service = ? ORDER BY due_at, id LIMIT 1`,
+    service,
+  );
+  if (!first || integer(first, "due_at") <= tx.ours(at)) return;
+  const id = text(first, "id");
+  yield* sql.run("UPDATE runs SET due_at = ? WHERE id = ? AND status = 'waiting'", tx.ours(at), id);
+  tx.changed("run", id);
+}
+
 /** Who is told that so many are parked comes as late as anyone may: how many more there are changes nothing. */
 const countedParked = 10_000;
 

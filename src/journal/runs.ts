@@ -8,6 +8,7 @@ import type { DecidedBy, RunStatus, WaitingFor } from "../domain/run.ts";
 import { recordAttempt, recordLostAttempt } from "./attempts.ts";
 import { clearReplaced } from "./dead-letters.ts";
 import { bodyFrom, eventFrom, integer, integerOrNull, marks, runFrom, text, textOrNull } from "./rows.ts";
+import { lookIn } from "./due.ts";
 import { claimable, giveTurn, keyOf, lockKey, storedKey } from "./concurrency.ts";
 import type { Key } from "./concurrency.ts";
 import { sql } from "./sql.ts";
@@ -263,6 +264,7 @@ function* putDown(tx: Transaction, key: ClaimKey, verdict: Verdict): Sql<void> {
         tx.now,
         key.run,
       );
+      if (verdict.askAt !== undefined) yield* lookIn(tx, verdict.service, verdict.askAt);
       return;
     case "awaitReview":
       yield* awaitReview(tx, key.run, verdict.reason);

@@ -1,15 +1,33 @@
-/** What a queued run waits for: nothing of it is stored, since it changes with what other runs do. */
+/**
+ * What a queued run waits for: nothing of it is stored, since it changes with what other runs do, and with whether all is
+ * paused. Then a parked run whose time has come waits for that as well.
+ */
 import type { Run, WaitingFor } from "../domain/run.ts";
+import { isObject } from "../domain/json.ts";
 import { text } from "./rows.ts";
+import { getState } from "./state.ts";
 import { sql } from "./sql.ts";
 import type { Sql } from "./sql.ts";
 
 /** The runs, each queued one with what it waits for. */
 export function* withReasons(runs: readonly Run[]): Sql<Run[]> {
   const explained: Run[] = [];
-  for (const run of runs)
-    explained.push(run.status === "queued" ? { ...run, waitingFor: yield* reasonOf(run) } : run);
+  const isAnyReady = runs.some(({ status }) => status === "queued" || status === "waiting");
+  const pause = isAnyReady ? yield* pauseOfAll() : null;
+  const now = pause === null ? 0 : yield* sql.now();
+  for (const run of runs) {
+    const isDue = run.status === "waiting" && (run.waitingFor?.until ?? 0) <= now;
+    if (pause !== null && (run.status === "queued" || isDue)) explained.push({ ...run, waitingFor: pause });
+    else explained.push(run.status === "queued" ? { ...run, waitingFor: yield* reasonOf(run) } : run);
+  }
   return explained;
+}
+
+function* pauseOfAll(): Sql<WaitingFor | null> {
+  const stored = yield* getState("pause", "all");
+  if (!stored || !isObject(stored.value)) return null;
+  const { reason } = stored.value;
+  return { kind: "service", service: "all", reason: `everything is ${String(reason)}`, until: null };
 }
 
 const ownTurn = "it is taken up as soon as a worker is free";

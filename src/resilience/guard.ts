@@ -130,12 +130,7 @@ export function createGuard({ state, clock, settings, onChange }: GuardParts): G
     return { as: probe ? "probe" : "call", trialOf: pause };
   }
 
-  async function leave(
-    service: string,
-    as: Entry["as"],
-    result: CallResult,
-    reason: string,
-  ): Promise<void> {
+  async function leave(service: string, as: Entry["as"], result: CallResult, reason: string): Promise<void> {
     await change(service, (breaker) => {
       // A call from before the breaker opened says nothing about the probe that is under way now.
       const mine = as === "probe" ? breaker.state === "half-open" : breaker.state === "closed";
@@ -186,7 +181,8 @@ export function createGuard({ state, clock, settings, onChange }: GuardParts): G
           failed ? "failure" : "neutral",
           error instanceof Error ? error.message : String(error),
         );
-        if (error instanceof ServiceError && error.kind === "unauthorized") await refused(service, error, trialOf);
+        if (error instanceof ServiceError && error.kind === "unauthorized")
+          await refused(service, error, trialOf);
         throw error;
       }
     },

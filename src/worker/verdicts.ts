@@ -16,7 +16,7 @@ export interface Circumstances {
   readonly parkForMs: number;
 }
 
-/** While a service is down, those that wait for it look in one after another: any of them may be the next probe. */
+/** While a service is down, those that wait for it look in one after another, besides the one that is to be the next probe. */
 const lookInMs = 2_000;
 const longestRampMs = 1_800_000;
 /** How long a rate limit is waited out when the vendor does not say. */
@@ -82,9 +82,11 @@ function park(
       reason: `parked for ${Math.round((at.now - since) / 60_000)} minutes without success: ${reason}`,
     };
   }
+  const askAt = Math.max(until, at.now);
   return {
     kind: "parkUntil",
-    until: Math.max(until, at.now) + at.rampMs,
+    until: askAt + at.rampMs,
+    ...(by === "service" ? { askAt } : {}),
     reason,
     service,
     by,

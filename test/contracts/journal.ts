@@ -644,6 +644,37 @@ export function journalContract(
         expect(await on.journal.wakeParked("linear", 100)).toBe(0);
       });
 
+      it("has one of those that wait for a service look in when it may be asked, however far behind each was put", async () => {
+        const ids_: string[] = [];
+        const park = async (id: string, until: number, askAt: number, service = "github") =>
+          settle(await claimed(id), {
+            kind: "parkUntil",
+            until: clock.now() + until,
+            askAt: clock.now() + askAt,
+            reason: "its breaker is open",
+            service,
+            by: "service",
+            giveBack: 0,
+          });
+        for (const [index, service] of ["slack", "github", "github", "github"].entries()) {
+          const id = (await accept(`l${index}`)).runs[0] ?? "";
+          ids_.push(id);
+          await park(id, 60_000 + index * 2_000, 60_000 + (service === "slack" ? 0 : 30_000), service);
+        }
+        const dueIn = async () =>
+          (await Promise.all(ids_.map(async (id) => (await runOf(id)).waitingFor?.until ?? 0))).map(
+            (at) => at - clock.now(),
+          );
+        expect(await dueIn()).toEqual([60_000, 62_000, 64_000, 66_000]);
+        await clock.advance(62_000);
+        expect(await due()).toEqual([ids_[0], ids_[1]]);
+        // It looked in, failed, and is behind the others again: the next one comes when the service may be asked.
+        await park(ids_[1] ?? "", 90_000, 1_000);
+        expect(await dueIn()).toEqual([-2_000, 90_000, 1_000, 4_000]);
+        await park(ids_[0] ?? "", 90_000, 0, "slack");
+        expect(await dueIn()).toEqual([0, 90_000, 1_000, 4_000]);
+      });
+
       it("lets a run age while it waits for a service, and not while the wait is ours", async () => {
         const id = (await accept("a")).runs[0] ?? "";
         const park = async (by: "service" | "ours") => {

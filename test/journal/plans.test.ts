@@ -47,7 +47,15 @@ async function everything(answer: <T>(query: Sql<T>) => Promise<T>): Promise<voi
     { kind: "dead", reason: "gone" },
     { kind: "awaitReview", reason: "a person" },
     { kind: "retryAt", at: tx.now, reason: "503", service: "github" },
-    { kind: "parkUntil", until: tx.now, reason: "open", service: "github", by: "service", giveBack: 0 },
+    {
+      kind: "parkUntil",
+      until: tx.now,
+      askAt: tx.now,
+      reason: "open",
+      service: "github",
+      by: "service",
+      giveBack: 0,
+    },
   ];
   for (const verdict of verdicts) {
     const [due] = await answer(dueRuns(1));

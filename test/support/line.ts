@@ -50,7 +50,7 @@ export interface LineOptions {
 /** Stands for a vendor: remembers what took effect, by key. */
 export function recordingExecutor(
   over: Partial<ActionExecutor> & {
-    readonly before?: (attempt: number) => void;
+    readonly before?: (attempt: number, key: string) => void;
     readonly after?: (attempt: number) => void;
   } = {},
 ): ActionExecutor & { readonly effects: string[]; readonly attempts: () => number } {
@@ -63,7 +63,7 @@ export function recordingExecutor(
     lookup: async (_input, key) => (effects.includes(key) ? { id: `found-${key}` } : null),
     execute: async (_input, key): Promise<ActionRef> => {
       attempts += 1;
-      before?.(attempts);
+      before?.(attempts, key);
       effects.push(key);
       after?.(attempts);
       return { id: `made-${attempts}`, code: "CODE" };

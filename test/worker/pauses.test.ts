@@ -65,7 +65,11 @@ describe("what a person paused", () => {
     await pauses.pause("all", null);
     const run = await on.receive();
     await on.clock.advance(hour / 4);
-    expect((await on.reads.run(run))?.run).toMatchObject({ status: "queued", attempts: 0 });
+    expect((await on.reads.run(run))?.run).toMatchObject({
+      status: "queued",
+      attempts: 0,
+      waitingFor: { kind: "service", service: "all", reason: "everything is paused by hand", until: null },
+    });
     expect(slack.attempts()).toBe(0);
     expect(await pauses.pauses()).toMatchObject([{ name: "all", paused: { by: "person", until: null } }]);
     await pauses.resume("all");

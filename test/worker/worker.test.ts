@@ -439,6 +439,33 @@ describe("worker", () => {
       expect(on.dead).toEqual([]);
     });
 
+    it("asks a service again as soon as its breaker lets a probe through, however many wait, and not the same run each time", async () => {
+      let isDown = true;
+      const probes: { at: number; key: string }[] = [];
+      const slack = recordingExecutor({
+        before: (_attempt, key) => {
+          probes.push({ at: on.clock.now(), key });
+          if (isDown) throw down();
+        },
+      });
+      const on = open({ agent: agentThat(async () => [post()]), executors: { "slack.message": slack } });
+      const runs = await Promise.all(Array.from({ length: 40 }, () => on.receive()));
+      // It opens within a second or two; then 30 s, 60 s, 120 s, and five minutes from then on.
+      await on.clock.advance(20_000);
+      probes.length = 0;
+      await on.clock.advance(20 * 60_000);
+      const pauses = probes.slice(1).map(({ at }, index) => at - (probes[index]?.at ?? 0));
+      expect(pauses.length).toBeGreaterThanOrEqual(5);
+      expect(pauses.slice(0, 3)).toEqual([60_000, 120_000, 240_000]);
+      expect(new Set(pauses.slice(3))).toEqual(new Set([300_000]));
+      expect(probes.slice(1).filter(({ key }, index) => key === probes[index]?.key)).toEqual([]);
+      isDown = false;
+      await on.clock.advance(300_000);
+      for (const run of runs) await on.until(run, "succeeded");
+      expect(slack.effects).toHaveLength(40);
+      expect(on.dead).toEqual([]);
+    });
+
     it("never stops other services because of one", async () => {
       const mail = recordingExecutor({ repeat: "never" });
       const on = open({

@@ -7,6 +7,7 @@ import { operators } from "./0006-operators.ts";
 import { history } from "./0007-history.ts";
 import { signed } from "./0008-signed.ts";
 import { cap } from "./0009-cap.ts";
+import { probe } from "./0010-probe.ts";
 
 /** Numbered and append-only: the position in the list is the version, and a released entry never changes. */
 export const migrations: readonly string[] = [
@@ -19,4 +20,5 @@ export const migrations: readonly string[] = [
   history,
   signed,
   cap,
+  probe,
 ];
