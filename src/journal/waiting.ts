@@ -26,8 +26,9 @@ export function* withReasons(runs: readonly Run[]): Sql<Run[]> {
 function* pauseOfAll(): Sql<WaitingFor | null> {
   const stored = yield* getState("pause", "all");
   if (!stored || !isObject(stored.value)) return null;
-  const { reason } = stored.value;
-  return { kind: "service", service: "all", reason: `everything is ${String(reason)}`, until: null };
+  const reason = stored.value["reason"];
+  if (typeof reason !== "string") return null;
+  return { kind: "service", service: "all", reason: `everything is ${reason}`, until: null };
 }
 
 const ownTurn = "it is taken up as soon as a worker is free";
