@@ -21,6 +21,8 @@ export interface ModelAnswer {
   readonly text: string;
   readonly stop: ModelStop;
   readonly usage: StepUsage;
+  /** The provider's id of the request, for its support; null where it gave none. */
+  readonly requestId?: string | null;
 }
 /** In USD per million tokens. */
 export interface ModelPrice {

@@ -4,7 +4,7 @@ import type Anthropic from "@anthropic-ai/sdk";
 import type { Model, ModelAnswer, ModelRequest, ModelStop } from "../domain/ports.ts";
 import { ServiceError } from "../domain/errors.ts";
 import { costUsd } from "./prices.ts";
-import { callProvider, modelService, noKey, unreadable } from "./provider-call.ts";
+import { callProvider, modelService, noKey, shownWord, unreadable } from "./provider-call.ts";
 import type { ModelOptions } from "./provider-call.ts";
 
 const tokens = z.number().int().min(0);
@@ -44,10 +44,11 @@ export function createAnthropicModel(options: ModelOptions): Model {
         const sdk = await client;
         const body = await wireRequest(service, options.model, request);
         // `create`, not `parse`: on a refusal or a cut answer `parse` throws, and what was paid for is not counted.
-        const answer: unknown = await sdk.messages.create(body, { signal });
-        const message = Message.safeParse(answer);
-        if (!message.success) throw unreadable(service);
-        return readMessage(message.data, options);
+        const answer = await sdk.messages.create(body, { signal }).withResponse();
+        const requestId = shownWord(answer.request_id);
+        const message = Message.safeParse(answer.data);
+        if (!message.success) throw unreadable(service, requestId);
+        return { ...readMessage(message.data, options), requestId };
       });
     },
   };

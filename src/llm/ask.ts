@@ -98,22 +98,18 @@ function repairTurns(repair: Repair): { role: "user" | "assistant"; text: string
   ];
 }
 
-function judge(answer: ModelAnswer, schema: ZodType): Asked {
-  if (answer.stop !== "end") return { outcome: { kind: answer.stop }, usage: answer.usage };
+function judge({ text, stop, usage, requestId = null }: ModelAnswer, schema: ZodType): Asked {
+  if (stop !== "end") return { outcome: { kind: stop, requestId }, usage };
   let value: unknown;
   try {
-    value = JSON.parse(unfenced(answer.text));
+    value = JSON.parse(unfenced(text));
   } catch {
     const issues = ["the answer is no valid JSON"];
-    return { outcome: { kind: "mismatch", text: answer.text, issues }, usage: answer.usage };
+    return { outcome: { kind: "mismatch", text, issues, requestId }, usage };
   }
   const parsed = schema.safeParse(value);
-  if (parsed.success)
-    return { outcome: { kind: "decided" }, usage: answer.usage, decision: parsed.data as Json };
-  return {
-    outcome: { kind: "mismatch", text: answer.text, issues: issuesOf(parsed.error) },
-    usage: answer.usage,
-  };
+  if (parsed.success) return { outcome: { kind: "decided" }, usage, decision: parsed.data as Json };
+  return { outcome: { kind: "mismatch", text, issues: issuesOf(parsed.error), requestId }, usage };
 }
 
 /** Servers without grammar put their JSON into a Markdown fence. */
@@ -169,6 +165,7 @@ function tell(
     ...(outcome.kind === "failed"
       ? { fault: outcome.fault, status: outcome.status, hint: outcome.hint }
       : {}),
+    ...("requestId" in outcome ? { requestId: outcome.requestId } : {}),
     repair,
     ms: parts.clock.now() - startedAt,
     inputTokens: usage?.inputTokens ?? 0,

@@ -122,12 +122,11 @@ async function askChain(
     if (asked.usage !== null) usages.push(asked.usage);
     attempts.push({ model: model.name, outcome: asked.outcome });
     if ("decision" in asked) {
-      const why = `${labels.get(model.name)?.label ?? model.name} answered`;
       parts.onAsked?.(request.agent, false);
       return {
         decision: asked.decision,
         decidedBy: "model",
-        why,
+        why: [...left, explain(attempts, labels)].join("; "),
         prompt: prompt.hash,
         usage: totalUsage(usages),
       };

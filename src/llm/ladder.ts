@@ -12,9 +12,13 @@ import type { FaultKind } from "../domain/errors.ts";
 
 export type AttemptOutcome =
   | { readonly kind: "decided" }
-  | { readonly kind: "mismatch"; readonly text: string; readonly issues: readonly string[] }
-  | { readonly kind: "refusal" }
-  | { readonly kind: "truncated" }
+  | {
+      readonly kind: "mismatch";
+      readonly text: string;
+      readonly issues: readonly string[];
+      readonly requestId: string | null;
+    }
+  | { readonly kind: "refusal" | "truncated"; readonly requestId: string | null }
   | {
       readonly kind: "failed";
       readonly fault: FaultKind;
@@ -122,11 +126,11 @@ function cause(label: string, outcome: AttemptOutcome, timeoutMs: number | null)
     case "decided":
       return `${label} answered`;
     case "mismatch":
-      return `${label} gave an answer that the schema refuses`;
+      return `${label} gave an answer that the schema refuses${request(outcome)}`;
     case "refusal":
-      return `${label} refused to answer`;
+      return `${label} refused to answer${request(outcome)}`;
     case "truncated":
-      return `${label}'s answer was cut off at its limit of tokens`;
+      return `${label}'s answer was cut off at its limit of tokens${request(outcome)}`;
     case "closed":
       return `${label}'s breaker is open until ${new Date(outcome.until).toISOString()}`;
     case "capped":
@@ -139,6 +143,9 @@ function cause(label: string, outcome: AttemptOutcome, timeoutMs: number | null)
       return failure(label, outcome, timeoutMs);
   }
 }
+
+const request = ({ requestId }: { readonly requestId: string | null }): string =>
+  requestId === null ? "" : ` (request ${requestId})`;
 
 function failure(
   label: string,

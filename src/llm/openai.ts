@@ -7,11 +7,26 @@ import type OpenAI from "openai";
 import type { Model, ModelAnswer, ModelRequest, ModelStop } from "../domain/ports.ts";
 import { ServiceError } from "../domain/errors.ts";
 import { costUsd } from "./prices.ts";
-import { callProvider, modelService, noKey, statusOf, unreadable, vendorText } from "./provider-call.ts";
+import {
+  callProvider,
+  modelService,
+  noKey,
+  shownWord,
+  statusOf,
+  unreadable,
+  vendorText,
+} from "./provider-call.ts";
 import type { ModelOptions } from "./provider-call.ts";
 
 type Body = OpenAI.ChatCompletionCreateParamsNonStreaming;
-type Format = "json_schema" | "json_object";
+
+/** How a server wants to be asked. OpenAI's own way comes first; what a server refuses is left out of the next try. */
+interface Dialect {
+  /** `text`: it is only told, in words, to answer with JSON. */
+  readonly format: "json_schema" | "json_object" | "text";
+  readonly limit: "max_completion_tokens" | "max_tokens";
+}
+const own: Dialect = { format: "json_schema", limit: "max_completion_tokens" };
 
 const tokens = z.number().int().min(0);
 
@@ -41,21 +56,31 @@ type Completion = z.infer<typeof Completion>;
 export function createOpenaiModel(options: ModelOptions): Model {
   const service = modelService({ provider: "openai", model: options.model });
   const apiKey = options.apiKey ?? "";
-  // Schemas, by name, that the server would not take: asked for as plain JSON from then on.
-  const refusedSchemas = new Set<string>();
+  /** What the server took in the end, by the name of the schema: one of them may be too much for it. */
+  const understood = new Map<string, Dialect>();
   let client: Promise<OpenAI> | null = null;
 
-  async function ask(
-    sdk: OpenAI,
-    format: Format,
-    request: ModelRequest,
-    signal: AbortSignal,
-  ): Promise<ModelAnswer> {
-    const body = await wireRequest(service, options.model, format, request);
-    const answer: unknown = await sdk.chat.completions.create(body, { signal });
-    const completion = Completion.safeParse(answer);
-    if (!completion.success) throw unreadable(service);
-    return readCompletion(completion.data, options);
+  async function ask(request: ModelRequest, signal: AbortSignal): Promise<ModelAnswer> {
+    client ??= connect(options, apiKey);
+    const sdk = await client;
+    const tried: Dialect[] = [];
+    for (let dialect = understood.get(request.schemaName) ?? own; ;) {
+      tried.push(dialect);
+      const body = await wireRequest(service, options.model, dialect, request);
+      try {
+        const answer = await sdk.chat.completions.create(body, { signal }).withResponse();
+        understood.set(request.schemaName, dialect);
+        const requestId = shownWord(answer.request_id);
+        const completion = Completion.safeParse(answer.data);
+        if (!completion.success) throw unreadable(service, requestId);
+        return { ...readCompletion(completion.data, options), requestId };
+      } catch (error) {
+        const next = plainer(dialect, error);
+        if (next === null || tried.some((each) => each.format === next.format && each.limit === next.limit))
+          throw error;
+        dialect = next;
+      }
+    }
   }
 
   return {
@@ -67,18 +92,7 @@ export function createOpenaiModel(options: ModelOptions): Model {
     price: options.price,
     async complete(request) {
       if (apiKey === "") throw noKey(service, "OPENAI_API_KEY");
-      return callProvider(service, options, request.signal, async (signal) => {
-        client ??= connect(options, apiKey);
-        const sdk = await client;
-        if (refusedSchemas.has(request.schemaName)) return ask(sdk, "json_object", request, signal);
-        try {
-          return await ask(sdk, "json_schema", request, signal);
-        } catch (error) {
-          if (!refusesSchemas(error)) throw error;
-          refusedSchemas.add(request.schemaName);
-          return ask(sdk, "json_object", request, signal);
-        }
-      });
+      return callProvider(service, options, request.signal, (signal) => ask(request, signal));
     },
   };
 }
@@ -91,28 +105,62 @@ async function connect(options: ModelOptions, apiKey: string): Promise<OpenAI> {
     maxRetries: 0,
     timeout: options.timeoutMs + 60_000,
     logLevel: "off",
+    fetch: readably,
     fetchOptions: { redirect: "manual" },
   });
 }
 
-/** A 400 that names the response format: older models and many compatible servers know no json_schema. */
-function refusesSchemas(error: unknown): boolean {
-  const status = statusOf(error);
-  return (status === 400 || status === 422) && /response_format|json_schema/i.test(vendorText(error));
+/** Some servers (Mistral, older vLLM, FastAPI) put no `error` around what is wrong with a request: the SDK would drop it. */
+async function readably(...request: Parameters<typeof fetch>): Promise<Response> {
+  const response = await fetch(...request);
+  if (!refusedStatuses.includes(response.status)) return response;
+  const text = await response.text();
+  const { status, headers } = response;
+  return new Response(hasError(text) ? text : JSON.stringify({ error: { message: text } }), {
+    status,
+    headers,
+  });
+}
+
+function hasError(text: string): boolean {
+  try {
+    return (JSON.parse(text) as { error?: unknown } | null)?.error !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+const refusedStatuses = [400, 422];
+
+/** What to leave out of the next try; null when the refusal is about something else. */
+function plainer(dialect: Dialect, error: unknown): Dialect | null {
+  if (!refusedStatuses.includes(statusOf(error) ?? 0)) return null;
+  const text = vendorText(error);
+  if (/max_completion_tokens/i.test(text))
+    return {
+      ...dialect,
+      limit: dialect.limit === "max_tokens" ? "max_completion_tokens" : "max_tokens",
+    };
+  if (!/response_format|json_schema|json_object/i.test(text) || dialect.format === "text") return null;
+  return {
+    format: dialect.format === "json_schema" ? "json_object" : "text",
+    // Servers without json_schema are mostly older than max_completion_tokens as well.
+    limit: "max_tokens",
+  };
 }
 
 async function wireRequest(
   service: string,
   model: string,
-  format: Format,
+  { format, limit }: Dialect,
   request: ModelRequest,
 ): Promise<Body> {
   const jsonSchema = await wireSchema(service, request);
   const turns = request.messages.map(({ role, text }) => ({ role, content: text }));
+  const common = { model, [limit]: request.maxOutputTokens };
   if (format === "json_schema")
     return {
-      model,
-      max_completion_tokens: request.maxOutputTokens,
+      ...common,
       messages: [{ role: "system", content: request.system }, ...turns],
       response_format: { type: "json_schema", json_schema: jsonSchema },
     };
@@ -120,11 +168,9 @@ async function wireRequest(
     "Answer with one JSON object and nothing else. It must satisfy this JSON Schema:\n" +
     JSON.stringify(jsonSchema.schema);
   return {
-    model,
-    // Servers without json_schema are mostly older than max_completion_tokens as well.
-    max_tokens: request.maxOutputTokens,
+    ...common,
     messages: [{ role: "system", content: `${request.system}\n\n${instruction}` }, ...turns],
-    response_format: { type: "json_object" },
+    ...(format === "json_object" ? { response_format: { type: "json_object" } } : {}),
   };
 }
 

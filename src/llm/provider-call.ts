@@ -63,10 +63,14 @@ export async function callProvider<T>(
 }
 
 /** A 2xx answer whose body is not what the API promises: a proxy's page, or a base URL that leads elsewhere. */
-export const unreadable = (service: string): ServiceError =>
-  new ServiceError(service, "unavailable", "answered something other than a completion; check its base URL", {
-    hint: "it answered something other than a completion; check its base URL",
+export function unreadable(service: string, request: string | null): ServiceError {
+  const what = "something other than a completion";
+  const todo = "; check its base URL";
+  const named = request === null ? "" : `, request ${request}`;
+  return new ServiceError(service, "unavailable", `answered ${what}${bracketed(named.slice(2))}${todo}`, {
+    hint: `it answered ${what}${named}${todo}`,
   });
+}
 
 export const noKey = (service: string, variable: string): ServiceError =>
   new ServiceError(service, "unauthorized", `has no API key; set ${variable}`);
@@ -84,15 +88,7 @@ export const statusOf = (error: unknown): number | null => numberField(error, "s
 function blame(service: string, error: unknown, clock: Clock): ServiceError {
   if (error instanceof ServiceError) return error;
   const status = statusOf(error);
-  if (status === null) {
-    const code = connectionCode(error);
-    const effect = code !== null && neverConnected.includes(code) ? "none" : "unknown";
-    const unreachable = effect === "none" ? "; check its base URL" : "";
-    return new ServiceError(service, "unavailable", `the connection failed${bracketed(code)}${unreachable}`, {
-      effect,
-      hint: `no connection${code === null ? "" : `, ${code}`}${unreachable}`,
-    });
-  }
+  if (status === null) return error instanceof SyntaxError ? unreadable(service, null) : cut(service, error);
   const code = wordField(error, "code") ?? wordField(error, "type");
   const unpaid =
     status === 402 || code === "billing_error" || /credit balance is too low/i.test(vendorText(error));
@@ -115,7 +111,28 @@ function blame(service: string, error: unknown, clock: Clock): ServiceError {
 }
 
 /** Nothing was asked: nothing is billed. */
-const neverConnected = ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"];
+const neverConnected = [
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "UND_ERR_CONNECT_TIMEOUT",
+];
+/** There was a connection, so the address is right. */
+const lostLater = /^(?:ECONNRESET|ECONNABORTED|EPIPE|UND_ERR_(?!CONNECT)\w+|HPE_\w+)$/;
+
+/** Without a connection, or without one that held until the answer was whole. */
+function cut(service: string, error: unknown): ServiceError {
+  const code = connectionCode(error);
+  const lost = code !== null && lostLater.test(code);
+  const what = lost ? "the connection was lost" : "no connection";
+  const todo = lost ? "" : "; check its base URL";
+  return new ServiceError(service, "unavailable", `${what}${bracketed(code)}${todo}`, {
+    effect: code !== null && neverConnected.includes(code) ? "none" : "unknown",
+    hint: `${what}${code === null ? "" : `, ${code}`}${todo}`,
+  });
+}
 
 function kindOf(status: number): FaultKind {
   if (status === 429) return "rate-limited";
@@ -144,11 +161,11 @@ function numberField(error: unknown, name: string): number | null {
   return typeof value === "number" ? value : null;
 }
 
+const wordField = (error: unknown, name: string): string | null => shownWord(field(error, name));
+
 /** Vendors' codes and ids are single short words; anything else could be a text that quotes the request. */
-function wordField(error: unknown, name: string): string | null {
-  const value = field(error, name);
-  return typeof value === "string" && /^[\w.-]{1,64}$/.test(value) ? value : null;
-}
+export const shownWord = (value: unknown): string | null =>
+  typeof value === "string" && /^[\w.-]{1,64}$/.test(value) ? value : null;
 
 function connectionCode(error: unknown): string | null {
   const causes = [error, field(error, "cause"), field(field(error, "cause"), "cause")];

@@ -1,4 +1,5 @@
 /** What every Model promises, whoever its vendor is. */
+import type { ServerResponse } from "node:http";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { ServiceError } from "../../src/domain/errors.ts";
@@ -88,6 +89,7 @@ export function modelContract(vendor: ModelVendor): void {
         text: '{"category":"bug"}',
         stop: "end",
         usage: { model: "some-model", inputTokens: 100, outputTokens: 20, costUsd: null },
+        requestId: null,
       });
       expect(server.requests.map(({ path }) => path)).toEqual([vendor.path]);
       expect(clock.pending()).toBe(0);
@@ -109,10 +111,17 @@ export function modelContract(vendor: ModelVendor): void {
       });
     });
 
-    it("keeps what a refusal and a cut answer used", async () => {
-      server.replies.push(server.json(vendor.refusal()), server.json(vendor.truncated('{"cate')));
+    it("keeps what a refusal and a cut answer used, and the vendor's id of the request", async () => {
+      server.replies.push(
+        server.json(vendor.refusal(), 200, { "request-id": "req_8", "x-request-id": "req_8" }),
+        server.json(vendor.truncated('{"cate')),
+      );
       const usage = { model: "some-model", inputTokens: 100, outputTokens: 20, costUsd: null };
-      expect(await model.complete(requestOf())).toMatchObject({ stop: "refusal", usage });
+      expect(await model.complete(requestOf())).toMatchObject({
+        stop: "refusal",
+        usage,
+        requestId: "req_8",
+      });
       expect(await model.complete(requestOf())).toMatchObject({ stop: "truncated", text: '{"cate', usage });
     });
 
@@ -167,14 +176,19 @@ export function modelContract(vendor: ModelVendor): void {
     });
 
     it("takes a page of HTML, a body that is reset and a refused connection for an outage", async () => {
-      server.replies.push(server.html, server.resetBody);
-      expect(await failure(model.complete(requestOf()))).toMatchObject({
-        kind: "unavailable",
-        hint: "it answered something other than a completion; check its base URL",
-      });
+      const half = (response: ServerResponse) =>
+        response.writeHead(200, { "content-type": "application/json" }).end('{"id":');
+      const other = server.json({ hello: 1 }, 200, { "request-id": "req_9", "x-request-id": "req_9" });
+      server.replies.push(server.html, half, other, server.resetBody);
+      for (const request of ["", "", ", request req_9"])
+        expect(await failure(model.complete(requestOf()))).toMatchObject({
+          kind: "unavailable",
+          hint: `it answered something other than a completion${request}; check its base URL`,
+        });
       expect(await failure(model.complete(requestOf()))).toMatchObject({
         kind: "unavailable",
         effect: "unknown",
+        hint: "the connection was lost, UND_ERR_SOCKET",
       });
       const gone = await startModelServer();
       await gone.close();

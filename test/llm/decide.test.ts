@@ -213,7 +213,9 @@ describe("a decision by a model", () => {
     const { decide, calls, metrics } = setup({ main: [says("no JSON"), says("")], fallback: [says(good)] });
     expect(await decide()).toMatchObject({
       decidedBy: "model",
-      why: "openai/fallback-1 (fallback) answered",
+      why:
+        "anthropic/main-1 (main) gave an answer that the schema refuses (2 times); " +
+        "openai/fallback-1 (fallback) answered",
       usage: { model: "main-1 + fallback-1", inputTokens: 30, outputTokens: 15, costUsd: 0.75 },
     });
     expect(calls.map(({ model }) => model)).toEqual(["main", "main", "fallback"]);
@@ -238,6 +240,25 @@ describe("a decision by a model", () => {
     const limited = setup({ main: [fails("rate-limited", { retryAfterMs: 3_000 }), says(good)] });
     expect(await limited.decide()).toMatchObject({ decidedBy: "model" });
     expect(limited.waits).toEqual([3_000]);
+  });
+
+  it("says why it was not made by the models before, with the vendor's id of each request", async () => {
+    const refused: Step = async (request) => ({
+      ...(await says(good, "refusal")(request)),
+      requestId: "req_1",
+    });
+    const wrong: Step = async (request) => ({ ...(await says("{}")(request)), requestId: "req_2" });
+    const { decide, lines } = setup({ main: [refused], fallback: [wrong, says(good)] });
+    expect(await decide()).toMatchObject({
+      decidedBy: "model",
+      why:
+        "anthropic/main-1 (main) refused to answer (request req_1); " +
+        "openai/fallback-1 (fallback) gave an answer that the schema refuses (request req_2); " +
+        "openai/fallback-1 (fallback) answered",
+    });
+    expect(lines.map(({ fields }) => fields["requestId"])).toEqual(["req_1", "req_2", undefined]);
+    const keyless = setup({ unconfigured: ["main"], fallback: [says(good)] });
+    expect((await keyless.decide()).why).toBe("main has no API key; openai/fallback-1 (fallback) answered");
   });
 
   it("has an unknown cost as soon as one attempt's cost is unknown", async () => {
@@ -524,7 +545,9 @@ describe("what a decision may cost", () => {
       const next = setup({ fallback: [says(good)], prices, caps: { [cap]: 0.2 } });
       expect(await next.decide()).toMatchObject({
         decidedBy: "model",
-        why: "openai/fallback-1 (fallback) answered",
+        why: expect.stringMatching(
+          /^anthropic\/main-1 \(main\) could cost .* are spent; openai\/fallback-1 \(fallback\) answered$/,
+        ) as string,
       });
       expect([next.calls.length, next.told]).toEqual([1, [`${cap} spent`]]);
       const none = setup({ prices, caps: { [cap]: 0.01 } });

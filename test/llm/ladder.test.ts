@@ -35,7 +35,7 @@ describe("whom to ask next", () => {
   });
 
   it("is the same model with the issues after an answer that the schema refuses, once", () => {
-    const mismatch = { kind: "mismatch", text: "{}", issues: ["score: missing"] } as const;
+    const mismatch = { kind: "mismatch", text: "{}", issues: ["score: missing"], requestId: null } as const;
     expect(after(["main", mismatch])).toEqual({
       kind: "ask",
       model: "main",
@@ -50,8 +50,8 @@ describe("whom to ask next", () => {
     ["a time-out", failed("timeout")],
     ["a refused key", failed("unauthorized")],
     ["a refused request", failed("invalid")],
-    ["a refusal", { kind: "refusal" }],
-    ["a cut answer", { kind: "truncated" }],
+    ["a refusal", { kind: "refusal", requestId: null }],
+    ["a cut answer", { kind: "truncated", requestId: null }],
     ["an open breaker", { kind: "closed", until: 1 }],
     ["a fault of ours", { kind: "broken" }],
   ])("is the next model after %s, and after the last one the rules", (_name, outcome) => {
@@ -68,12 +68,12 @@ describe("whom to ask next", () => {
 const outcome: fc.Arbitrary<AttemptOutcome> = fc.oneof(
   fc.constantFrom<AttemptOutcome>(
     { kind: "decided" },
-    { kind: "refusal" },
-    { kind: "truncated" },
+    { kind: "refusal", requestId: "req_1" },
+    { kind: "truncated", requestId: null },
     { kind: "broken" },
     { kind: "aborted" },
     { kind: "closed", until: 1 },
-    { kind: "mismatch", text: "secret payload", issues: ["secret payload"] },
+    { kind: "mismatch", text: "secret payload", issues: ["secret payload"], requestId: "req_2" },
   ),
   fc.record({
     kind: fc.constant("failed" as const),

@@ -85,6 +85,66 @@ describe("a model of openai, in its own terms", () => {
     );
   });
 
+  const forbidden = (field: string) => [
+    { type: "extra_forbidden", loc: ["body", field], msg: "Extra inputs are not permitted" },
+  ];
+  const limits = () =>
+    server.requests.map(({ body }) => Object.keys(body).filter((name) => name.startsWith("max_")));
+
+  // As Mistral, vLLM before 0.6.4 and a server behind OpenAI's SDK say it.
+  it.each<[string, number, unknown]>([
+    [
+      "an object as message",
+      422,
+      { object: "error", message: { detail: forbidden("max_completion_tokens") } },
+    ],
+    [
+      "a text as message",
+      400,
+      { object: "error", message: JSON.stringify(forbidden("max_completion_tokens")) },
+    ],
+    ["an error", 400, error("x", "Unrecognized request argument supplied: max_completion_tokens")],
+  ])(
+    "leaves out max_completion_tokens where it is not known (%s), and keeps the schema",
+    async (_how, status, body) => {
+      server.replies.push(
+        server.json(body, status),
+        server.json(completion("{}")),
+        server.json(completion("{}")),
+      );
+      const model = create();
+      expect(await model.complete(requestOf())).toMatchObject({ text: "{}" });
+      await model.complete(requestOf());
+      expect(limits()).toEqual([["max_completion_tokens"], ["max_tokens"], ["max_tokens"]]);
+      expect(new Set(formats())).toEqual(new Set(["json_schema"]));
+    },
+  );
+
+  it("asks in words alone where no response format is known at all", async () => {
+    const detail = { detail: forbidden("response_format") };
+    server.replies.push(server.json(detail, 422), server.json(detail, 422), server.json(completion("{}")));
+    expect(await create().complete(requestOf())).toMatchObject({ text: "{}" });
+    expect(formats()).toEqual(["json_schema", "json_object", undefined]);
+  });
+
+  it("goes back to max_completion_tokens where the plainer way is what is refused", async () => {
+    server.replies.push(
+      server.json(error("x", "'response_format' of type 'json_schema' is not supported"), 400),
+      server.json(error("x", "'max_tokens' is not supported. Use 'max_completion_tokens' instead."), 400),
+      server.json(completion("{}")),
+    );
+    expect(await create().complete(requestOf())).toMatchObject({ text: "{}" });
+    expect(limits()).toEqual([["max_completion_tokens"], ["max_tokens"], ["max_completion_tokens"]]);
+    expect(formats()).toEqual(["json_schema", "json_object", "json_object"]);
+  });
+
+  it("gives up on a server that refuses whatever it is asked, and names its refusal", async () => {
+    const all = { detail: [...forbidden("response_format"), ...forbidden("max_completion_tokens")] };
+    for (let times = 0; times < 8; times += 1) server.replies.push(server.json(all, 422));
+    await expect(create().complete(requestOf())).rejects.toMatchObject({ kind: "invalid", status: 422 });
+    expect(server.requests.length).toBeLessThanOrEqual(6);
+  });
+
   it("does not ask again when a 400 is about something else", async () => {
     server.replies.push(server.json(error("context_length_exceeded", "too many tokens"), 400));
     await expect(create().complete(requestOf())).rejects.toMatchObject({ kind: "invalid" });
