@@ -3,7 +3,7 @@
  * or nothing. The parts that outlive a reload (journal, breakers, servers) are in app.ts.
  */
 import { agents } from "../agents/index.ts";
-import { loadConfig } from "./config/load.ts";
+import { loadConfig, shownName } from "./config/load.ts";
 import type { LoadResult } from "./config/load.ts";
 import type { Fault } from "./config/faults.ts";
 import type { ModelConfig, SourceConfig } from "./config/schema.ts";
@@ -70,18 +70,29 @@ export async function loadSettings(
         : null;
     },
   });
-  if (!loaded.ok) return loaded;
-  const folders = [loaded.promptsFolder, packagePrompts];
+  const readable = loaded.ok
+    ? { promptsFolder: loaded.promptsFolder, models: Object.keys(loaded.config.models) }
+    : loaded.readable;
+  if (readable === null) return { ok: false, faults: loaded.ok ? [] : loaded.faults };
+  const folders = [readable.promptsFolder, packagePrompts];
   const prices = await loadPrices(folders, parseYaml);
   const { prompts, faults: promptFaults } = await loadPrompts({
     folders,
     agents,
-    models: Object.keys(loaded.config.models),
+    models: readable.models,
     parseYaml,
     compileCondition,
   });
-  const faults = [...promptFaults, ...prices.faults];
-  return faults.length > 0 ? { ok: false, faults } : { ok: true, loaded, prompts, prices: prices.table };
+  const faults = [
+    ...(loaded.ok ? [] : loaded.faults),
+    ...[...promptFaults, ...prices.faults].map((fault) => ({
+      ...fault,
+      file: shownName(fault.file, options.cwd),
+    })),
+  ];
+  return !loaded.ok || faults.length > 0
+    ? { ok: false, faults }
+    : { ok: true, loaded, prompts, prices: prices.table };
 }
 
 export interface InForce {

@@ -49,7 +49,13 @@ export type LoadResult =
       readonly promptsFolder: string;
       readonly idle: Idle;
     }
-  | { readonly ok: false; readonly faults: readonly Fault[]; readonly file: string };
+  | {
+      readonly ok: false;
+      readonly faults: readonly Fault[];
+      readonly file: string;
+      /** What could be read all the same, so that the prompts' faults can be told too; null where nothing could. */
+      readonly readable: { readonly promptsFolder: string; readonly models: readonly string[] } | null;
+    };
 
 export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const { cwd, env } = options;
@@ -63,6 +69,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
     return {
       ok: false,
       file,
+      readable: null,
       faults: [await unreadableFile(error, file, shown, asked, options.file !== undefined)],
     };
   }
@@ -85,9 +92,9 @@ async function readConfig(
   promptsFault: PromptsFault,
 ): Promise<LoadResult> {
   const yaml = parseYaml(text, shown);
-  if (yaml.faults.length > 0) return { ok: false, file, faults: yaml.faults };
+  if (yaml.faults.length > 0) return { ok: false, file, faults: yaml.faults, readable: null };
   const empty = emptyFile(yaml, shown);
-  if (empty !== null) return { ok: false, file, faults: [empty] };
+  if (empty !== null) return { ok: false, file, faults: [empty], readable: null };
 
   const resolved = resolveVariables(yaml.value, options.env);
   const lenient = leniency(resolved.value, resolved.origins);
@@ -108,7 +115,11 @@ async function readConfig(
   const promptsFolder = path.resolve(path.dirname(file), typeof prompts === "string" ? prompts : "prompts");
   if (typeof prompts === "string")
     faults.push(...[await promptsFault(yaml, promptsFolder)].filter((one) => one !== null));
-  if (!parsed.success || faults.length > 0) return { ok: false, file, faults: inOrder(faults) };
+  if (!parsed.success || faults.length > 0) {
+    const models = valueAt(coerced, ["models"]);
+    const readable = { promptsFolder, models: isObject(models as Json) ? Object.keys(models as object) : [] };
+    return { ok: false, file, faults: inOrder(faults), readable };
+  }
 
   const config = withAliases(parsed.data);
   const { idle, warnings } = idleWarnings(config, lenient, yaml, options.now);
@@ -119,7 +130,7 @@ async function readConfig(
 // ── Finding the file ─────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Relative to where the user stands, when it is below. */
-function shownName(file: string, cwd: string): string {
+export function shownName(file: string, cwd: string): string {
   const relative = path.relative(cwd, file);
   return relative === "" || relative.startsWith("..") || path.isAbsolute(relative) ? file : relative;
 }

@@ -53,6 +53,8 @@ export function faultsOfIssues(
         }),
       );
     const path = at(issue.path);
+    if (path.length === 0)
+      return [yaml.fault(path, "the file must hold keys and values", { allowed: keys.join(", ") })];
     const missing = issue.code === "invalid_type" && issue.message.endsWith("received undefined");
     const name = path.map(String).join(".");
     return [yaml.fault(path, missing ? `"${name}" is missing` : `"${name}": ${issue.message}`)];

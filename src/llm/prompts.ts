@@ -124,7 +124,6 @@ export async function loadPrompts(
   return { prompts, faults };
 }
 
-/** `ours` marks a file of the last folder, when there are several: the package's, which the user can't correct. */
 /** One file, wherever it is and whatever its name. Rejects when it can't be read. */
 export async function loadPromptFile(
   file: string,
@@ -137,6 +136,7 @@ export async function loadPromptFile(
     : readPrompt(yaml, file, text, { ...options, folders: [] }, false);
 }
 
+/** `ours` marks a file of the last folder, when there are several: the package's, which the user can't correct. */
 async function findFiles(folders: readonly string[]): Promise<{ file: string; ours: boolean }[]> {
   const distinct = folders.filter(
     (folder, index) => folders.findIndex((other) => resolve(other) === resolve(folder)) === index,
@@ -177,23 +177,16 @@ function readPrompt(
   ours: boolean,
 ): ReadPrompt {
   const parsed = PromptFile.safeParse(withModels(yaml.value));
-  if (!parsed.success) {
-    const former = formerKeys(yaml);
-    const told = new Set(former.map(({ line }) => line));
-    const faults = faultsOfIssues(yaml, parsed.error.issues, (path) => path, Object.keys(PromptFile.shape));
-    const hasModel = former.some(({ fix }) => fix?.includes("models:"));
-    return failed([
-      ...former,
-      ...faults.filter(
-        ({ line, message }) => !told.has(line) && !(hasModel && message === '"models" is missing'),
-      ),
-    ]);
-  }
-  const content = parsed.data;
+  const shape = parsed.success ? [] : shapeFaults(yaml, parsed.error.issues);
+  // A key too many hides nothing else.
+  const known = parsed.success ? parsed : PromptFile.strip().safeParse(withModels(yaml.value));
+  if (!known.success) return failed(shape);
+  const content = known.data;
   const agent = options.agents.find(({ name }) => name === content.agent);
   if (agent === undefined) {
     const names = options.agents.map(({ name }) => name);
     return failed([
+      ...shape,
       yaml.fault(["agent"], `there is no agent "${content.agent}"`, insteadOf(content.agent, names)),
     ]);
   }
@@ -201,9 +194,12 @@ function readPrompt(
   const compiled = compileTexts(yaml, file, text, content, agent);
   const rules = compileRules(yaml, content.rules, agent, options.compileCondition);
   const faults = [
+    ...shape,
     ...(ours ? [] : unknownModels(yaml, content, options.models)),
     ...compiled.faults,
-    ...(policy.success ? [] : faultsOfIssues(yaml, policy.error.issues, (path) => ["policy", ...path])),
+    ...(policy.success
+      ? []
+      : faultsOfIssues(yaml, policy.error.issues, (path) => ["policy", ...path], keysOf(agent.policy))),
     ...rules.faults,
     ...exampleFaults(yaml, content, agent, compiled.texts),
   ];
@@ -216,6 +212,22 @@ function readPrompt(
       `the texts and examples alone take about ${content.maxInputTokens - built.spare} tokens: nothing of an event would fit`,
     ),
   ]);
+}
+
+const keysOf = (schema: z.ZodType): string[] =>
+  schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+
+function shapeFaults(yaml: PromptYaml, issues: readonly z.core.$ZodIssue[]): PromptFault[] {
+  const former = formerKeys(yaml);
+  const told = new Set(former.map(({ line }) => line));
+  const faults = faultsOfIssues(yaml, issues, (path) => path, Object.keys(PromptFile.shape));
+  const hasModel = former.some(({ fix }) => fix?.includes("models:"));
+  return [
+    ...former,
+    ...faults.filter(
+      ({ line, message }) => !told.has(line) && !(hasModel && message === '"models" is missing'),
+    ),
+  ];
 }
 
 /** `model: main` is short for a list of one. */

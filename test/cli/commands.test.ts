@@ -135,7 +135,17 @@ describe("check", () => {
     writeFileSync(join(cwd, "prompts", "pr-review.yaml"), "agent: pr-review\nversion: none\n");
     const { code, stdout } = await run(["check"], cwd);
     expect(code).toBe(3);
-    expect(stdout).toContain("pr-review.yaml:2");
+    expect(stdout).toMatch(/^prompts\/pr-review\.yaml:2:10 /m);
+  });
+
+  test("a faulty configuration hides no fault of a prompt", async () => {
+    const cwd = folder({ "signalbox.yaml": broken });
+    mkdirSync(join(cwd, "prompts"));
+    writeFileSync(join(cwd, "prompts", "pr-review.yaml"), "agent: pr-review\nversion: none\n");
+    const { code, stdout } = await run(["check"], cwd);
+    expect(code).toBe(3);
+    expect(stdout).toMatch(/^signalbox\.yaml:3:27 /m);
+    expect(stdout).toMatch(/^prompts\/pr-review\.yaml:2:10 /m);
   });
 
   test("--config names another file", async () => {

@@ -151,14 +151,15 @@ describe("loading prompts", () => {
       .replace("  <mail>{{ mail }}", "  <mail>{{ mial }}")
       .replace("category: bug", "category: bugs")
       .replace("urgentWords: [down]", "urgentWord: [down]")
-      .replace("0.8", "8");
+      .replace("0.8", "8, minConfidnce: 1");
     const faults = await faultsOf(text);
     expect(faults).toEqual([
       '5:10 there is no model "mian" in the configuration did you mean main?',
       '11:12 the variable "mial" is not given to this agent\'s prompt did you mean mail?',
       '14:25 "examples.0.output.category": Invalid option: expected one of "bug"|"question"',
       '16:26 "policy.minConfidence": Too big: expected number to be <=1',
-      '16:38 unknown key "urgentWord"',
+      '16:29 unknown key "minConfidnce" did you mean minConfidence?',
+      '16:55 unknown key "urgentWord"',
     ]);
   });
 
@@ -169,6 +170,23 @@ describe("loading prompts", () => {
       '3:1 unknown key "modles" did you mean models?',
     ]);
   });
+
+  it("lets a key too many hide nothing else", async () => {
+    const text = complete
+      .replace("urgentWords: [down]", "urgentWord: [down]")
+      .replace(/\nmodels: /, "\nmodle: main$&");
+    expect(await faultsOf(text)).toEqual([
+      '5:1 unknown key "modle" did you mean models?',
+      '17:40 unknown key "urgentWord"',
+    ]);
+  });
+
+  it.each(["", "just words\n", "- a list\n"])(
+    "says what a file that holds no keys should hold (%j)",
+    async (text) => {
+      expect(await faultsOf(text)).toEqual(["1:1 the file must hold keys and values"]);
+    },
+  );
 
   it("points at a mistake in a template, in a block as in a line", async () => {
     expect(await faultsOf(complete.replace("{{ sender }}", "{% if sender %}"))).toEqual([
