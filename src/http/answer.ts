@@ -53,11 +53,12 @@ export async function send(
 ): Promise<void> {
   if (response.destroyed || response.headersSent) return;
   const unread = hasBody(request) && !request.readableEnded;
-  const body = Buffer.from(answer.body, "utf8");
+  // As text: Node then sends head and body in one piece, which costs the kernel less than two.
+  const { body } = answer;
   response.writeHead(answer.status, {
     ...answer.headers,
     "Content-Type": answer.contentType,
-    "Content-Length": body.length,
+    "Content-Length": Buffer.byteLength(body),
     "X-Content-Type-Options": "nosniff",
     ...(close || unread ? { Connection: "close" } : {}),
   });

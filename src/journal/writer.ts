@@ -2,8 +2,8 @@
  * Group commit: writes that arrive together share one transaction, and so one flush to disk.
  *
  * idle      nothing pending.
- * gathering the first write came; until the end of this tick others join it. When writes come thick: until 2 ms bring
- *           no more of them, at most 10 ms.
+ * gathering the first write came; until the end of this tick others join it. When writes come thick: for as long as the
+ *           turns of the event loop bring more of them, so that nothing waits while there is nothing else to do.
  * flushing  BEGIN IMMEDIATE, every write in a savepoint of its own, COMMIT. Synchronous: nothing runs in between.
  * broken    an I/O error: what is on disk is unknown, so the connection is closed and opened again before the next
  *           write. A flush that failed is never repeated: its writers are told, and the sender comes again.
@@ -30,11 +30,12 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
-/** From this many writes in a flush on, the next one waits a moment for company. */
+/** From this many writes in a flush on, the next one waits for company. */
 const thick = 8;
-const gatherMs = 2;
-/** Waiting for as long as more come makes batches half as large again, and it is the flush that costs. */
-const moreWaits = 4;
+/** Turns of the event loop without a further write before a flush. One alone may fall between two that came together. */
+const emptyTurns = 3;
+/** A sender may be as fast as we are: then it would never be still. */
+const mostTurns = 200;
 
 export class Writer {
   readonly #open: (again: boolean) => Connection;
@@ -102,14 +103,16 @@ export class Writer {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    if (this.#lastBatch >= thick) this.#gather(moreWaits);
+    if (this.#lastBatch >= thick) this.#gather(emptyTurns, mostTurns);
     else setImmediate(() => this.#flush());
   }
 
-  #gather(waits: number): void {
+  #gather(still: number, turns: number): void {
     const before = this.#pending.length;
-    this.#clock.after(gatherMs, () => {
-      if (waits > 0 && this.#pending.length > before) this.#gather(waits - 1);
+    setImmediate(() => {
+      const grew = this.#pending.length > before;
+      const left = grew ? emptyTurns : still - 1;
+      if (left > 0 && turns > 0) this.#gather(left, turns - 1);
       else this.#flush();
     });
   }
