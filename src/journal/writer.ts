@@ -34,8 +34,9 @@ interface Pending {
 const thick = 8;
 /** Turns of the event loop without a further write before a flush. One alone may fall between two that came together. */
 const emptyTurns = 3;
-/** A sender may be as fast as we are: then it would never be still. */
-const mostTurns = 200;
+/** Senders may be as fast as we are: then it would never be still. */
+const mostTurns = 50;
+const mostGathered = 200;
 
 export class Writer {
   readonly #open: (again: boolean) => Connection;
@@ -112,7 +113,8 @@ export class Writer {
     setImmediate(() => {
       const grew = this.#pending.length > before;
       const left = grew ? emptyTurns : still - 1;
-      if (left > 0 && turns > 0) this.#gather(left, turns - 1);
+      const full = turns === 0 || this.#pending.length >= mostGathered;
+      if (left > 0 && !full) this.#gather(left, turns - 1);
       else this.#flush();
     });
   }
