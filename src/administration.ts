@@ -27,7 +27,7 @@ export interface Administration extends Pick<Admin, "loginPath" | "close"> {
 /** Resolves once it is answered. Rejects with an Error that says why the port can't be had. */
 export async function startAdministration(parts: AdministrationParts): Promise<Administration> {
   const { store, upkeep, guard, clock, current } = parts;
-  const { server } = current().settings.loaded.config;
+  const server = () => current().settings.loaded.config.server;
   const { watches, healing } = upkeep;
   const { createAdmin } = await import("./http/admin.ts");
   const admin = createAdmin({
@@ -37,11 +37,13 @@ export async function startAdministration(parts: AdministrationParts): Promise<A
     breakers: () => guard.list(),
     sources: () =>
       sourceRows({ reads: store.reads, clock, current, watches, healedUntil: healing.healedUntil }),
+    reached: () => ({ hosts: server().adminHosts, publicUrl: server().publicUrl }),
     assets: dashboardFolder,
     version,
   });
-  const { port } = await admin.listen({ host: server.adminHost, port: server.adminPort });
-  return { host: server.adminHost, port, loginPath: admin.loginPath, close: admin.close };
+  const { adminHost: host, adminPort } = server();
+  const { port } = await admin.listen({ host, port: adminPort });
+  return { host, port, loginPath: admin.loginPath, close: admin.close };
 }
 
 function controlOf({ store, queue, upkeep, guard, turns, current }: AdministrationParts): Control {

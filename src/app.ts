@@ -5,7 +5,7 @@ import { startAdministration } from "./administration.ts";
 import type { Environment } from "./config/environment.ts";
 import type { Fault } from "./config/faults.ts";
 import { watchConfig } from "./config/reload.ts";
-import { configurationOf, noteConfiguration } from "./config-noted.ts";
+import { configurationOf, movedPlaces, noteConfiguration } from "./config-noted.ts";
 import { makeFolder, ownToken, writeServerFile } from "./data-folder.ts";
 import type { Place } from "./data-folder.ts";
 import type { Audit } from "./domain/audit.ts";
@@ -179,6 +179,7 @@ async function startParts(
     allPaused: async () => (await guard.closed("all")) !== null,
   });
   let configFaults: readonly Fault[] = [];
+  const started = current().settings;
 
   const adminToken = environment.adminToken ?? ownToken(dataDir);
   if (shared && environment.adminToken === null)
@@ -236,6 +237,8 @@ async function startParts(
       processes.reloaded();
       hourly.now();
       log.info({ config: settings.loaded.hash.slice(0, 12) }, "the changed configuration is in force");
+      const moved = movedPlaces(started, settings);
+      if (moved.length > 0) log.warn({}, `${moved.join(", ")}: another address is taken at the next start`);
       reloaded(store.state, audit, settings).catch((err: unknown) =>
         log.warn({ err }, "a reload could not be recorded"),
       );

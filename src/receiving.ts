@@ -17,26 +17,31 @@ export interface Receiving {
 /** Resolves once webhooks are received. Rejects with an Error that says why the port can't be had. */
 export async function startReceiving(parts: Parts): Promise<Receiving> {
   const { store, current } = parts;
-  const { server } = current().settings.loaded.config;
+  const server = () => current().settings.loaded.config.server;
   const sources = new Map(current().sources);
   const ingest = createIngest({
     ...parts,
     sources,
-    requireHttps: server.requireHttps,
-    trustProxy: server.trustProxy,
+    get requireHttps() {
+      return server().requireHttps;
+    },
+    get trustProxy() {
+      return server().trustProxy;
+    },
     doors: (source) => current().doors.get(source),
   });
   const github = createGithubAddresses({
     ...parts,
     state: store.state,
     wanted: () => wantsGithubAddresses(current().settings.loaded.config),
-    metaUrl: () => current().settings.loaded.config.server.githubMetaUrl,
+    metaUrl: () => server().githubMetaUrl,
     onNetworks: (networks) => current().addresses.replace("github", networks),
   });
   await github.apply();
-  const { port } = await ingest.listen({ host: server.host, port: server.port });
+  const { host } = server();
+  const { port } = await ingest.listen({ host, port: server().port });
   return {
-    host: server.host,
+    host,
     port,
     reloaded() {
       sources.clear();

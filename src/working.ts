@@ -34,7 +34,14 @@ export function startWorking(
         `${agent} wants more than ${limit} actions within an hour: what is more waits for a person`,
       ),
   });
-  const { concurrency, perAgent } = current().settings.loaded.config.worker;
-  worker.start({ total: concurrency, perAgent: perAgent ?? mostPerAgent(concurrency) });
+  const config = () => current().settings.loaded.config.worker;
+  worker.start({
+    get total() {
+      return config().concurrency;
+    },
+    get perAgent() {
+      return config().perAgent ?? mostPerAgent(config().concurrency);
+    },
+  });
   return worker;
 }

@@ -44,7 +44,7 @@ export async function listReviews(
       ]),
     ),
   );
-  terminal.note("\nRead and decide: signalbox review approve ID | reject ID --reason TEXT");
+  terminal.note("\nRead and decide: signalbox review approve ID | reject ID [--reason TEXT]");
 }
 
 export interface ApproveOptions {
@@ -102,11 +102,13 @@ function readEdit(file: string): object {
 export async function reject(
   context: Context,
   id: string,
-  options: { url?: string; reason: string },
+  options: { url?: string; reason?: string },
 ): Promise<void> {
   const { terminal } = context;
   const path = `/api/actions/${idOf(id, "act")}/reject`;
-  const action = await connect(context, options.url).post<ActionRow>(path, { reason: options.reason });
+  const action = await connect(context, options.url).post<ActionRow>(path, {
+    ...(options.reason === undefined ? {} : { reason: options.reason }),
+  });
   if (terminal.json) terminal.printJson(action);
   else terminal.print(`${action.id}  ${action.kind} rejected`);
 }

@@ -52,7 +52,7 @@ function faultsOfIssue(issue: Issue, context: IssueContext): Fault[] {
     case "unrecognized_keys":
       return issue.keys.map((key) => unknownKey([...path, key], key, context));
     case "invalid_type":
-      return [wrongType(path, issue.expected, context)];
+      return [wrongType(issue, context)];
     case "invalid_value":
       return [wrongWord(path, issue.values, context)];
     case "invalid_union":
@@ -73,12 +73,57 @@ function faultsOfIssue(issue: Issue, context: IssueContext): Fault[] {
   }
 }
 
+/** What follows a misspelt key may be a secret: no excerpt shows it, whichever fault of its line comes first. */
+export function hideUnknownKeys(issues: readonly Issue[], yaml: YamlFile, above: Path = []): void {
+  for (const issue of issues) {
+    const at = [...above, ...issue.path];
+    if (issue.code === "unrecognized_keys") for (const key of issue.keys) yaml.hide([...at, key]);
+    if (issue.code === "invalid_union") for (const inside of issue.errors) hideUnknownKeys(inside, yaml, at);
+  }
+}
+
+/** The types that a section may have which says its `type` at this place. */
+const typesAt = (path: Path, value: unknown): unknown[] =>
+  (schemaAt(path.slice(0, -1), value)?.oneOf ?? [])
+    .map((one) => one.properties?.["type"]?.const)
+    .filter((one) => one !== undefined);
+
+interface Misspelt {
+  readonly path: Path;
+  readonly nearest: string;
+}
+
+/**
+ * Reads a misspelt `type` of a source as the nearest one, so that all else which is wrong with the source comes at once.
+ * `misspelt`: where, for `misspeltType` to tell.
+ */
+export function withNearestTypes(value: unknown): { readonly value: unknown; readonly misspelt: Misspelt[] } {
+  const sources = child(value, "sources");
+  if (sources === null || typeof sources !== "object" || Array.isArray(sources))
+    return { value, misspelt: [] };
+  const misspelt: Misspelt[] = [];
+  const read = Object.entries(sources).map(([name, source]: [string, unknown]) => {
+    const path = ["sources", name, "type"];
+    const type = child(source, "type");
+    const types = typesAt(path, value).map(String);
+    const nearest = typeof type === "string" && !types.includes(type) ? closest(type, types) : undefined;
+    if (nearest === undefined) return [name, source];
+    misspelt.push({ path, nearest });
+    return [name, { ...(source as object), type: nearest }];
+  });
+  return { value: { ...(value as object), sources: Object.fromEntries(read) }, misspelt };
+}
+
+export const misspeltType = ({ path, nearest }: Misspelt, { yaml, value }: IssueContext): Fault =>
+  yaml.fault(path, "`type` is not one of the allowed values", {
+    allowed: quotedList(typesAt(path, value)),
+    suggestion: nearest,
+  });
+
 const sentence = (path: Path, message: string): string =>
   /^(must|needs|can)\b/.test(message) ? `\`${labelOf(path)}\` ${message}` : message;
 
 function unknownKey(path: Path, key: string, context: IssueContext): Fault {
-  // What follows a misspelt key may be a secret.
-  context.yaml.hide(path);
   const hints = suggestionFor(key, path.slice(0, -1), context);
   return context.yaml.fault(path, `unknown key \`${key}\``, { part: "key", ...hints });
 }
@@ -103,15 +148,19 @@ const typeNames: Readonly<Record<string, string>> = {
   record: "a section with keys",
 };
 
-function wrongType(path: Path, expected: string, context: IssueContext): Fault {
+function wrongType(issue: Issue & { code: "invalid_type" }, context: IssueContext): Fault {
   const { yaml, value } = context;
+  const { path, expected, message } = issue;
   const actual = valueAt(value, path);
   const wanted = typeNames[schemaAt(path, value)?.type === "integer" ? "int" : expected] ?? expected;
   if (actual === undefined) {
     const about = schemaAt(path, value)?.description;
     return yaml.fault(path, `\`${labelOf(path)}\` is missing`, about === undefined ? {} : { fix: about });
   }
-  if (actual === null) return yaml.fault(path, `\`${labelOf(path)}\` has no value; it must be ${wanted}`);
+  const own = message.startsWith("must be ") ? message : null;
+  if (actual === null)
+    return yaml.fault(path, `\`${labelOf(path)}\` has no value; it ${own ?? `must be ${wanted}`}`);
+  if (own !== null) return yaml.fault(path, sentence(path, own), variableHint(path, context));
   const what = Array.isArray(actual) ? "a list" : (typeNames[typeof actual] ?? typeof actual);
   const quote = wanted === "a text" && typeof actual === "number" ? { fix: "Put it in quotes." } : {};
   const how = what === wanted || (expected === "int" && what === "a number") ? "" : `, not ${what}`;
@@ -146,10 +195,7 @@ function wrongVariant(issue: Issue & { code: "invalid_union" }, context: IssueCo
       inside.flat().map((one) => ({ ...one, path: [...path, ...one.path] })),
       context,
     );
-  const parent = path.at(-1) === "type" ? schemaAt(path.slice(0, -1), value) : null;
-  const types = (parent?.oneOf ?? [])
-    .map((one) => one.properties?.["type"]?.const)
-    .filter((one) => one !== undefined);
+  const types = path.at(-1) === "type" ? typesAt(path, value) : [];
   if (types.length > 0) return [wrongWord(path, types, context)];
   const other = schemaAt(path, value)?.["x-secret"] ? "a section with `value`" : "a whole number";
   return [yaml.fault(path, `\`${labelOf(path)}\` must be a text or ${other}`, variableHint(path, context))];

@@ -8,9 +8,16 @@ import type { CheckExpression } from "./cross-checks.ts";
 import type { Fault } from "./faults.ts";
 import { idleWarnings, leniency } from "./idle.ts";
 import type { Idle } from "./idle.ts";
-import { faultsOfIssues, quotedList, valueAt } from "./issues.ts";
+import {
+  faultsOfIssues,
+  hideUnknownKeys,
+  misspeltType,
+  quotedList,
+  valueAt,
+  withNearestTypes,
+} from "./issues.ts";
 import { visitScalars } from "./json-schema.ts";
-import { Config } from "./schema.ts";
+import { Config, listening } from "./schema.ts";
 import { literalSecrets, secretPaths } from "./secrets.ts";
 import { lookUp, pathKey, resolveVariables } from "./variables.ts";
 import type { Origin, Variables } from "./variables.ts";
@@ -96,17 +103,20 @@ async function readConfig(
   const empty = emptyFile(yaml, shown);
   if (empty !== null) return { ok: false, file, faults: [empty], readable: null };
 
-  const resolved = resolveVariables(yaml.value, options.env);
+  const written = withNearestTypes(yaml.value);
+  const resolved = resolveVariables(written.value, options.env);
   const lenient = leniency(resolved.value, resolved.origins);
   const value = withDefaultKeys(withLineEnds(resolved.value), options.env);
   const { parsed, coerced } = parseCoercing(value.value, resolved.origins);
   const context = { yaml, value: coerced, origins: resolved.origins };
 
-  // Literal secrets come first: from then on their values are hidden from all excerpts.
+  // These come first: from then on their values are hidden from all excerpts.
+  if (!parsed.success) hideUnknownKeys(parsed.error.issues, yaml);
   const faults: Fault[] = [
-    ...literalSecrets(yaml.value, resolved.origins, yaml),
+    ...literalSecrets(written.value, resolved.origins, yaml),
+    ...written.misspelt.map((one) => misspeltType(one, context)),
     ...resolved.faults.map(({ path: at, message, ...rest }) => yaml.fault(at, message, rest)),
-    ...unsetFaults(resolved.origins, lenient.allowsUnset, secretPaths(yaml.value), yaml),
+    ...unsetFaults(resolved.origins, lenient.allowsUnset, secretPaths(written.value), yaml),
     ...value.faults.map((message) => ({ file: shown, line: 0, column: 0, message })),
     ...(parsed.success ? [] : faultsOfIssues(parsed.error.issues, context)),
     ...crossChecks({ ...context, agents: options.agents, checkExpression: options.checkExpression }),
@@ -297,7 +307,7 @@ function withoutSecrets(raw: unknown, resolved: unknown): Json {
 function withoutPlaces(file: Json): Json {
   const server = isObject(file) ? file["server"] : undefined;
   if (!isObject(file) || server === undefined || !isObject(server)) return file;
-  const places = ["host", "port", "adminHost", "adminPort"];
+  const places: readonly string[] = listening;
   const rest = Object.entries(server).filter(([name]) => !places.includes(name));
   return { ...file, server: Object.fromEntries(rest) };
 }

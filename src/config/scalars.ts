@@ -13,9 +13,10 @@ export function parseDuration(text: string): number | null {
   return Number(amount) * factor;
 }
 
+const noDuration = "must be a duration such as `500ms`, `60s`, `5m`, `24h` or `30d`";
 export const duration = z
-  .string()
-  .regex(/^\d{1,9}(ms|s|m|h|d)$/, "must be a duration such as `500ms`, `60s`, `5m`, `24h` or `30d`")
+  .string(noDuration)
+  .regex(/^\d{1,9}(ms|s|m|h|d)$/, noDuration)
   .transform((text, context) => {
     const ms = parseDuration(text) ?? 0;
     if (ms < 1 || ms > longest)
@@ -40,10 +41,11 @@ export const rates = z.union([
 ]);
 
 const sizes: Readonly<Record<string, number>> = { KB: 1_000, MB: 1_000_000 };
+const noSize = "must be a size such as `512KB` or `25MB`";
 /** `25MB` → 25,000,000 bytes. */
 export const size = z
-  .string()
-  .regex(/^\d{1,9}(KB|MB)$/, "must be a size such as `512KB` or `25MB`")
+  .string(noSize)
+  .regex(/^\d{1,9}(KB|MB)$/, noSize)
   .transform((text, context) => {
     const bytes = Number(text.slice(0, -2)) * (sizes[text.slice(-2)] ?? 0);
     if (bytes < 1_000 || bytes > 100_000_000)

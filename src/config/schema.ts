@@ -41,6 +41,12 @@ const server = z.strictObject({
   adminPort: port
     .default(8090)
     .describe("Port of the dashboard, API and metrics. 0 picks a free one. Default 8090."),
+  adminHosts: z
+    .array(z.string().min(1, "must not be empty"))
+    .default([])
+    .describe(
+      "Names, besides localhost, adminHost and the host of publicUrl, under which the dashboard and API are reached: of a proxy in front, or of this container for Prometheus. Requests under another name are refused. Default none.",
+    ),
   publicUrl: webUrl
     .default("")
     .describe("The address that providers reach the webhook port under, such as https://hooks.acme.example."),
@@ -64,6 +70,9 @@ const server = z.strictObject({
     "Where GitHub publishes its addresses, read daily while a source has `allowFrom: [github]`. Default https://api.github.com/meta.",
   ),
 });
+
+/** Where a process listens; it stays there until it ends. */
+export const listening = ["host", "port", "adminHost", "adminPort"] as const;
 
 // ── Models ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

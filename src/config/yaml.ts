@@ -1,5 +1,5 @@
 /** YAML with places: every value of a file can be pointed at, and nothing that a file holds makes the reader throw. */
-import { LineCounter, isAlias, isMap, isScalar, isSeq, parseDocument, stringify, visit } from "yaml";
+import { LineCounter, isAlias, isMap, isNode, isScalar, isSeq, parseDocument, stringify, visit } from "yaml";
 import type { Alias, Document, Node, Pair, YAMLError } from "yaml";
 import type { Fault } from "./faults.ts";
 import { createSourceView } from "./source-view.ts";
@@ -23,7 +23,7 @@ export interface YamlFile {
   positionOf(path: Path, part?: "key" | "value"): Position;
   /** A fault at `path`, with its source line. `offset` moves the caret into a plain value. */
   fault(path: Path, message: string, hints?: Hints & { part?: "key" | "value"; offset?: number }): Fault;
-  /** Never shows the value at `path` in a source line. */
+  /** Never shows the value at `path` in a source line; of a section, all that is in it. */
   hide(path: Path): void;
 }
 
@@ -75,7 +75,13 @@ export function parseYaml(text: string, file: string): YamlFile {
       const from = offset > 0 && inside < end && !text.slice(start, inside).includes("\n") ? inside : start;
       return faultAt(from, end, message, hints);
     },
-    hide: (path) => view.hide(...rangeOf(document, path, "value")),
+    hide(path) {
+      const node = document.getIn([...path], true);
+      if (isNode(node))
+        visit(node, {
+          Scalar: (role, { range }) => void (role !== "key" && range && view.hide(range[0], range[1])),
+        });
+    },
   };
 
   try {

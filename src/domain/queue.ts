@@ -8,7 +8,7 @@ export interface Wake {
   readonly number: number;
 }
 
-/** How many runs a process works on at a time. */
+/** How many runs a process works on at a time; read anew whenever there may be room for one. */
 export interface Hands {
   readonly total: number;
   /** Fewer than in total, so that an agent which is stuck leaves some to the others. */

@@ -15,7 +15,7 @@ export interface Addresses {
 }
 
 /** `trustProxy`: addresses or CIDR ranges. Throws an Error that names the entry which is neither. */
-export function createAddresses(trustProxy: readonly string[]): Addresses {
+function createAddresses(trustProxy: readonly string[]): Addresses {
   const trusted = networksOf(trustProxy, "server.trustProxy");
   const isTrusted = (address: string): boolean => {
     // The look-up costs more than the rest of this file, and most have no proxy.
@@ -37,6 +37,24 @@ export function createAddresses(trustProxy: readonly string[]): Addresses {
       const protocols = listOf(request.headers["x-forwarded-proto"]);
       return protocols.length > 0 && protocols.every((protocol) => protocol.toLowerCase() === "https");
     },
+  };
+}
+
+/** By the list that `trustProxy` gives at the time. Throws as `createAddresses` does, also when another list is given later. */
+export function createLiveAddresses(trustProxy: () => readonly string[]): Addresses {
+  let known = trustProxy();
+  let addresses = createAddresses(known);
+  const current = (): Addresses => {
+    const given = trustProxy();
+    if (given !== known) {
+      addresses = createAddresses(given);
+      known = given;
+    }
+    return addresses;
+  };
+  return {
+    of: (request) => current().of(request),
+    overHttps: (request) => current().overHttps(request),
   };
 }
 

@@ -55,7 +55,8 @@ interface Healed {
  */
 export interface Control extends ReplayControl, PauseControl, ForgetControl {
   approve(action: string, decision: { hash: string; edited?: JsonObject; by: string }): Promise<void>;
-  reject(action: string, decision: { reason: string; by: string }): Promise<void>;
+  /** `hash`: of the payload that was seen, where it is said. */
+  reject(action: string, decision: { hash?: string; reason: string; by: string }): Promise<void>;
   cancelRun(run: string, reason: string): Promise<void>;
   /** Also throws ServiceError and ServiceClosed. `since` in milliseconds; left out, the source's healed point. */
   heal(source: string, since: number | undefined): Promise<Healed>;
@@ -156,8 +157,8 @@ function addDeeds(app: Hono<AdminEnv>, parts: ApiParts): void {
   });
   app.post("/api/actions/:id/reject", async (c) => {
     const id = c.req.param("id");
-    const { reason } = readRejection(await bodyOf(c));
-    await control.reject(id, { reason, by: c.var.by });
+    const { reason, hash } = readRejection(await bodyOf(c));
+    await control.reject(id, { reason, by: c.var.by, ...(hash === undefined ? {} : { hash }) });
     await record(c, "action.reject", id, { reason });
     return changedAction(c, id);
   });

@@ -21,6 +21,13 @@ const statuses = {
   deadLetters: ["dead"],
 } as const;
 export type ListName = keyof typeof statuses;
+/** What the ids of a list begin with. A cursor is the id of the last row that was shown. */
+const idKinds: Readonly<Record<ListName, string>> = {
+  events: "evt",
+  runs: "run",
+  actions: "act",
+  deadLetters: "run",
+};
 
 const textFilters = ["source", "type", "agent", "run", "event"] as const;
 const units: Readonly<Record<string, number>> = {
@@ -34,10 +41,12 @@ const isoTime = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|
 
 /** ISO 8601, or a span before now such as `24h`. Milliseconds since the epoch. Throws BadRequest. */
 function readTime(field: string, value: string, now: number): number {
-  const span = /^(\d{1,6})([smhdw])$/.exec(value);
+  // A `+01:00` that was not encoded arrives as a space.
+  const text = value.replace(/ (?=\d{2}:\d{2}$)/, "+");
+  const span = /^(\d{1,6})([smhdw])$/.exec(text);
   const unit = units[span?.[2] ?? ""];
   if (span && unit !== undefined) return now - Number(span[1]) * unit;
-  const at = isoTime.test(value) ? Date.parse(value) : Number.NaN;
+  const at = isoTime.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(at))
     throw new BadRequest(
       `${field}: must be a time with its zone (2026-11-24T08:00:00Z) or a span before now (30m, 24h, 7d)`,
@@ -45,10 +54,14 @@ function readTime(field: string, value: string, now: number): number {
   return at;
 }
 
+/** Of one page. */
+export const mostRows = 1_000;
+
 function readLimit(value: string | null): number {
   if (value === null) return 50;
   const limit = /^\d{1,4}$/.test(value) ? Number(value) : 0;
-  if (limit < 1 || limit > 200) throw new BadRequest("limit: must be a whole number from 1 to 200");
+  if (limit < 1 || limit > mostRows)
+    throw new BadRequest(`limit: must be a whole number from 1 to ${mostRows}`);
   return limit;
 }
 
@@ -66,7 +79,7 @@ export function readListQuery(list: ListName, search: URLSearchParams, now: numb
   readNames(search, ["limit", "cursor", ...fields, "status", "since", "until"]);
   const status = search.get("status");
   return {
-    ...readPage(search, now),
+    ...readPage(search, now, idKinds[list]),
     ...readTexts(search, fields),
     ...(status === null ? {} : { status: readStatus(list, status) }),
   };
@@ -81,7 +94,7 @@ export function readAuditQuery(search: URLSearchParams, now: number): AuditQuery
   const deed = deeds.find((one) => one === asked);
   if (asked !== null && deed === undefined) throw new BadRequest(`deed: must be one of ${deeds.join(", ")}`);
   return {
-    ...readPage(search, now),
+    ...readPage(search, now, "aud"),
     ...readTexts(search, auditFields),
     ...(deed === undefined ? {} : { deed }),
   };
@@ -98,11 +111,12 @@ function readNames(search: URLSearchParams, parameters: readonly string[]): void
 function readPage(
   search: URLSearchParams,
   now: number,
+  kind: string,
 ): { limit: number; cursor?: string; since?: number; until?: number } {
   const page: ReturnType<typeof readPage> = { limit: readLimit(search.get("limit")) };
   const cursor = search.get("cursor");
   if (cursor !== null) {
-    if (!/^[\w:.-]{1,200}$/.test(cursor))
+    if (!new RegExp(`^${kind}_[\\w-]{1,100}$`).test(cursor))
       throw new BadRequest("cursor: must be the `next` of an earlier answer");
     page.cursor = cursor;
   }
@@ -139,7 +153,11 @@ const approval = z.strictObject({
     })
     .optional(),
 });
-const rejection = z.strictObject({ reason });
+const rejection = z.strictObject({
+  reason: reason.default("rejected by a person"),
+  hash: z.string().min(1).max(200).optional(),
+});
+const discard = z.strictObject({ reason });
 const cancellation = z.strictObject({ reason: reason.default("cancelled by a person") });
 const name = z.string().min(1).max(200);
 const healing = z.strictObject({ since: z.string().optional() });
@@ -185,7 +203,7 @@ export function readSince(body: Json, now: number): number | undefined {
   return since === undefined ? undefined : readTime("since", since, now);
 }
 
-export const readDiscard = (body: Json) => parse(rejection, body);
+export const readDiscard = (body: Json) => parse(discard, body);
 
 /** Throws BadRequest, also for an empty filter. */
 export function readDiscards(body: Json, now: number) {
@@ -237,6 +255,19 @@ function readFilter(asked: z.infer<typeof filter>, now: number): ReplayFilter {
 function parse<T>(schema: z.ZodType<T>, body: Json): T {
   const result = schema.safeParse(body);
   if (result.success) return result.data;
-  const issues = result.error.issues.map((issue) => `${issue.path.join(".") || "body"}: ${issue.message}`);
+  const issues = result.error.issues.map(
+    (issue) => `${issue.path.join(".") || "body"}: ${inWords(issue, body)}`,
+  );
   throw new BadRequest(issues.join("; "));
+}
+
+function inWords(issue: z.core.$ZodIssue, body: Json): string {
+  if (issue.code === "unrecognized_keys") return `has no field ${issue.keys.join(", ").slice(0, 200)}`;
+  if (issue.code !== "invalid_type") return issue.message;
+  const given = issue.path.reduce<unknown>(
+    (here, key) =>
+      here !== null && typeof here === "object" ? (here as Record<PropertyKey, unknown>)[key] : undefined,
+    body,
+  );
+  return given === undefined ? "is missing" : `must be of type ${issue.expected}`;
 }

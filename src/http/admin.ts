@@ -51,10 +51,11 @@ export interface AdminOptions {
   readonly ready: () => Promise<Readiness>;
   /** The admin token; at least 16 characters, or the log warns. */
   readonly token: string;
-  /** Host names, besides the loopback ones and the one listened on, under which the port may be reached. */
-  readonly hosts?: readonly string[];
-  /** The address of a reverse proxy in front of this port, if any: its host is answered, its https makes cookies secure. */
-  readonly publicUrl?: string;
+  /**
+   * Under which names, besides the loopback ones and the one listened on, the port may be reached; read at every request.
+   * `publicUrl` is the address of a reverse proxy in front, if any: its host is answered, its https makes cookies secure.
+   */
+  readonly reached?: () => { readonly hosts?: readonly string[]; readonly publicUrl?: string };
   /** The folder of the built dashboard. */
   readonly assets: string;
   readonly log: Log;
@@ -84,7 +85,7 @@ export function createAdmin(options: AdminOptions): Admin {
 
   function appFor(listenHost: string): Hono<AdminEnv> {
     const app = new Hono<AdminEnv>();
-    addGuards(app, options, access, [...(options.hosts ?? []), listenHost]);
+    addGuards(app, options, access, listenHost);
     addOpen(app, options);
     app.get("/metrics", async (c) => {
       const { contentType, text } = await options.metrics.render();
@@ -137,23 +138,30 @@ function addGuards(
   app: Hono<AdminEnv>,
   options: AdminOptions,
   access: ReturnType<typeof createAccess>,
-  names: readonly string[],
+  listenHost: string,
 ): void {
-  const published = URL.canParse(options.publicUrl ?? "") ? new URL(options.publicUrl ?? "") : null;
-  const hostAllowed = hostCheck([...names, ...(published ? [hostName(published.host)] : [])]);
-  const isPublished = (c: C) => hostName(c.req.header("Host") ?? "") === hostName(published?.host ?? "");
-  const fromOwnPage = (c: C) =>
-    sameOrigin({ site: c.req.header("Sec-Fetch-Site"), origin: c.req.header("Origin") }, [
+  const reached = () => options.reached?.() ?? {};
+  const published = (): URL | null => {
+    const { publicUrl = "" } = reached();
+    return URL.canParse(publicUrl) ? new URL(publicUrl) : null;
+  };
+  const hostAllowed = (host: string | undefined) =>
+    hostCheck([listenHost, ...(reached().hosts ?? []), hostName(published()?.host ?? "")])(host);
+  const isPublished = (c: C) => hostName(c.req.header("Host") ?? "") === hostName(published()?.host ?? "");
+  const fromOwnPage = (c: C) => {
+    const proxy = published();
+    return sameOrigin({ site: c.req.header("Sec-Fetch-Site"), origin: c.req.header("Origin") }, [
       `http://${c.req.header("Host")?.toLowerCase() ?? ""}`,
-      ...(published ? [published.origin] : []),
+      ...(proxy ? [proxy.origin] : []),
     ]);
+  };
 
   app.use(async (c, next) => {
     setHeaders(c);
     c.set("address", c.env.incoming.socket.remoteAddress ?? "");
     if (hostAllowed(c.req.header("Host"))) return next();
     const message =
-      "This host name is not answered. Use localhost, the configured adminHost, or the host of publicUrl.";
+      "This host name is not answered. Use localhost, adminHost, the host of publicUrl, or a name of server.adminHosts.";
     return c.json(errorAnswer("wrong_host", message), 421);
   });
   app.use((c, next) => limitBody(c, next));
@@ -181,7 +189,7 @@ function addGuards(
         options.log.warn({ err, address: c.var.address }, "a login could not be recorded");
       }
     },
-    secure: (c) => published?.protocol === "https:" && isPublished(c),
+    secure: (c) => published()?.protocol === "https:" && isPublished(c),
     fromOwnPage,
   });
 }

@@ -19,7 +19,7 @@ import type { Log } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Clock } from "../resilience/clock.ts";
 import { failPoint } from "../resilience/fail-points.ts";
-import { createAddresses } from "./address.ts";
+import { createLiveAddresses } from "./address.ts";
 import { answerWireFault, failure, send, success } from "./answer.ts";
 import type { Answer } from "./answer.ts";
 import { createBadSignatures } from "./bad-signatures.ts";
@@ -48,11 +48,11 @@ export interface IngestOptions {
   readonly metrics: Metrics;
   readonly log: Log;
   readonly clock: Clock;
-  /** Refuse requests that did not come over HTTPS by the word of a trusted proxy. */
+  /** Refuse requests that did not come over HTTPS by the word of a trusted proxy; read at every request. */
   readonly requireHttps?: boolean;
   /** What single sources ask beyond that, by name; read at every request. */
   readonly doors?: (source: string) => Door | undefined;
-  /** Addresses and CIDR ranges whose X-Forwarded-* headers are believed. */
+  /** Addresses and CIDR ranges whose X-Forwarded-* headers are believed; another list counts from the next request on. */
   readonly trustProxy?: readonly string[];
   readonly limits?: IngestLimits;
 }
@@ -84,6 +84,7 @@ interface Outcome {
   readonly result: Result;
 }
 
+const noProxy: readonly string[] = [];
 const defaults: Required<IngestLimits> = {
   requestTimeoutMs: 30_000,
   headersTimeoutMs: 10_000,
@@ -96,7 +97,7 @@ const defaults: Required<IngestLimits> = {
 export function createIngest(options: IngestOptions): Ingest {
   const { sources, inbox, metrics, log, clock } = options;
   const limits = { ...defaults, ...options.limits };
-  const addresses = createAddresses(options.trustProxy ?? []);
+  const addresses = createLiveAddresses(() => options.trustProxy ?? noProxy);
   const badSignatures = createBadSignatures(limits.badSignaturesPerMinute, clock);
   const inFlight = new Set<Promise<void>>();
   let stopping = false;

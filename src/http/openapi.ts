@@ -1,4 +1,5 @@
 /** What the admin API is, for programs: served at /api/openapi.json, and held against real answers by a test. */
+import { mostRows } from "./admin-queries.ts";
 import { openapiSchemas } from "./openapi-schemas.ts";
 
 const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
@@ -31,7 +32,7 @@ const parameter = (name: string, description: string, schema: object = { type: "
   schema,
 });
 const pageParameters = [
-  parameter("limit", "How many rows", { type: "integer", minimum: 1, maximum: 200, default: 50 }),
+  parameter("limit", "How many rows", { type: "integer", minimum: 1, maximum: mostRows, default: 50 }),
   parameter("cursor", "The `next` of the answer before"),
   parameter("source", "Name of a source"),
   parameter("type", "Type of an event; of an action its kind"),
@@ -240,8 +241,8 @@ const paths = {
   ),
   "/api/actions/{id}/reject": deed(
     "reject",
-    "Reject a held action; what builds on it is skipped",
-    body(["reason"], { reason }),
+    "Reject a held action; what builds on it is skipped. With a hash: only the payload that has it",
+    body([], { reason, hash: text }),
     ref("Action"),
     [404, 409],
   ),

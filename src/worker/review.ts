@@ -11,7 +11,8 @@ import { failPoint } from "../resilience/fail-points.ts";
 export interface Review {
   /** Throws Conflict: not_found, stale_hash, wrong_state, invalid_edit. */
   approve(action: string, decision: { hash: string; edited?: JsonObject; by: string }): Promise<void>;
-  reject(action: string, decision: { reason: string; by: string }): Promise<void>;
+  /** `hash`: of the payload that was seen, where it is said. Throws Conflict: not_found, stale_hash, wrong_state. */
+  reject(action: string, decision: { hash?: string; reason: string; by: string }): Promise<void>;
   cancelRun(run: string, reason: string): Promise<void>;
 }
 
@@ -28,7 +29,14 @@ export function createReview(
       failPoint("review.decided");
       if (queued) queue.publish([]);
     },
-    async reject(id, { reason, by }) {
+    async reject(id, { hash, reason, by }) {
+      // What is held has one payload until it is decided, so that this can't come too late.
+      const action = hash === undefined ? null : await reads.action(id);
+      if (action && action.hash !== hash)
+        throw new Conflict(
+          "stale_hash",
+          `action ${id} has another payload: look at it again before rejecting`,
+        );
       const { queued } = await journal.reject(id, reason, by);
       failPoint("review.decided");
       if (queued) queue.publish([]);

@@ -70,7 +70,6 @@ describe("help and usage", () => {
     [["replay"], "nothing says what to replay"],
     [["replay", "--event", "evt_1", "--source", "github"], "exclude each other"],
     [["dead-letters", "replay"], "say which dead letters"],
-    [["review", "reject", "act_1"], "required option '--reason <text>'"],
     [["events", "show", "run_1"], "is a run"],
   ])("%j ends with 2 and says why on stderr", async (args, why) => {
     const { code, stdout, stderr } = await run(args, folder({ "signalbox.yaml": small }));

@@ -246,6 +246,12 @@ describe("deciding", () => {
     const sent = await sendPull(2);
     const run = await untilRun(sent.event, "awaiting_review");
     const { actions } = await json<{ actions: Row[] }>("runs", "show", run.id);
+    const unseen = await fetch(`${program.adminUrl}/api/actions/${actions[0]?.id}/reject`, {
+      method: "POST",
+      headers: { Authorization: `Bearer ${program.token}`, "Content-Type": "application/json" },
+      body: JSON.stringify({ hash: "0".repeat(40) }),
+    });
+    expect(unseen.status).toBe(409);
     for (const action of actions) {
       if (action.status !== "awaiting_review") continue;
       // Rejecting one skips those that build on it.

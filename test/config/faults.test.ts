@@ -32,11 +32,43 @@ describe("what is wrong in the shape is shown at its place", () => {
       signalbox.yaml:4:11  unknown key \`prot\`
        4 | server: { prot: * }
          |           ^^^^
-          allowed: host, port, adminHost, adminPort, publicUrl, requireHttps,
-            trustProxy, addressLists, githubMetaUrl
+          allowed: host, port, adminHost, adminPort, adminHosts, publicUrl,
+            requireHttps, trustProxy, addressLists, githubMetaUrl
           did you mean: port
       "
     `);
+  });
+
+  it("hides all that is in a section whose key is unknown, from the excerpts of every fault", async () => {
+    const text = await faultsOf(
+      'version: "1"\ndestinations:\n  zendsk: { subdomain: hunter2, deeper: { code: hunter2 } }\n  slack: { baseUrl: 5, channel: c, pin: hunter2 }\n  linear:\n    key:\n      - hunter2\n',
+    );
+    expect(text).not.toContain("hunter2");
+    expect(text).toContain(
+      " 3 |   zendsk: { subdomain: *******, deeper: { code: ******* } }\n   |   ^^^^^^\n",
+    );
+    expect(text).toContain("`baseUrl` must be a text, not a number");
+  });
+
+  it("finds everything else that is wrong with a source whose type is misspelt", async () => {
+    const text = await faultsOf(
+      "version: 1\nsources:\n  pay: { type: strpe, secrets: [whsec_literal], secretz: 1 }\n",
+    );
+    expect(text).toContain("did you mean: stripe");
+    expect(text).toContain("`secrets` is a secret and must not stand in the file");
+    expect(text).toContain("unknown key `secretz`");
+  });
+
+  it("says what a duration and a size look like, whatever stands there", async () => {
+    const text = await faultsOf(
+      "version: 1\nretention: { events: 30 }\nbreakers: { openFor: }\nsources:\n  pay: { type: stripe, secrets: [], maxBody: 5 }\n",
+    );
+    expect(text).toContain(
+      "2:22  `events` must be a duration such as `500ms`, `60s`, `5m`,\n  `24h` or `30d`",
+    );
+    expect(text).toContain("`openFor` has no value; it must be a duration such as");
+    expect(text).toContain("`maxBody` must be a size such as");
+    expect(text).not.toContain("quotes");
   });
 
   it("names a missing key at its section", async () => {
@@ -126,10 +158,11 @@ describe("what is wrong in the shape is shown at its place", () => {
     // The list grows with each provider.
     const shown = async (text: string) =>
       (await faultsOf(text)).replace(/(allowed: stripe, github, gmail)[^]*?(?=\n +did you|\n$)/, "$1, …");
-    expect(await shown("version: 1\nsources:\n  pay: { type: strip, secrets: [] }\n")).toMatchInlineSnapshot(`
+    expect(await shown('version: 1\nsources:\n  pay: { type: strip, secrets: [""] }\n'))
+      .toMatchInlineSnapshot(`
       "
       signalbox.yaml:3:16  \`type\` is not one of the allowed values
-       3 |   pay: { type: strip, secrets: [] }
+       3 |   pay: { type: strip, secrets: [""] }
          |                ^^^^^
           allowed: stripe, github, gmail, …
           did you mean: stripe
@@ -533,7 +566,7 @@ sources:
 
       signalbox.yaml:7:35  \`expires\` must be a date such as \`2026-12-31\`, or a time
         such as \`2026-12-31T09:00:00Z\`
-       7 |       - { value: "\${A}", expires: tomorrow, aded: 2026-01-01 }
+       7 |       - { value: "\${A}", expires: tomorrow, aded: ********** }
          |                                   ^^^^^^^^
 
       signalbox.yaml:7:45  unknown key \`aded\`

@@ -105,6 +105,22 @@ export function queueContract(name: string, open: (journal: Journal) => Promise<
       expect(gate.most()).toBe(4);
     });
 
+    it("takes more at once when it is given more hands", async () => {
+      const gate = on.gate();
+      const hands = { total: 1, perAgent: 1 };
+      consume(gate.pass, hands);
+      opened.queue.publish(await on.accept(6));
+      await vi.waitFor(() => expect(gate.inside()).toBe(1), soon);
+      Object.assign(hands, { total: 3, perAgent: 3 });
+      await vi.waitFor(() => {
+        opened.queue.publish([]);
+        expect(gate.inside()).toBe(3);
+      }, soon);
+      gate.open();
+      await vi.waitFor(async () => expect(await on.open()).toEqual([]), soon);
+      expect(gate.most()).toBe(3);
+    });
+
     it("goes on with the others while an agent is stuck, however much that one has waiting", async () => {
       const gate = on.gate();
       const stuck = await on.accept(300, { agent: "a" });

@@ -206,14 +206,16 @@ describe("what other sites can do through a browser", () => {
   });
 
   test("the configured names and the published one are answered", async () => {
-    const { port } = await start({ hosts: ["signalbox"], publicUrl: "https://hooks.acme.example/box" });
+    const { port } = await start({
+      reached: () => ({ hosts: ["signalbox"], publicUrl: "https://hooks.acme.example/box" }),
+    });
     expect(await withHost(port, "signalbox:8090")).toBe(200);
     expect(await withHost(port, "hooks.acme.example")).toBe(200);
     expect(await withHost(port, "acme.example")).toBe(421);
   });
 
   test("where all interfaces are opened, any address is answered but still no foreign name", async () => {
-    const { port } = await start({ hosts: ["0.0.0.0"] });
+    const { port } = await start({ reached: () => ({ hosts: ["0.0.0.0"] }) });
     expect(await withHost(port, "10.0.0.7:8090")).toBe(200);
     expect(await withHost(port, "evil.example")).toBe(421);
   });
@@ -585,8 +587,8 @@ describe("the API's answers", () => {
   });
 
   test.each([
-    ["/api/events?limit=201", "limit"],
-    ["/api/events?limit=ten", "1 to 200"],
+    ["/api/events?limit=1001", "limit"],
+    ["/api/events?limit=ten", "1 to 1000"],
     ["/api/events?status=dead", "routed, unrouted, inactive"],
     ["/api/runs?status=done", "awaiting_review"],
     ["/api/dead-letters?status=queued", "always dead"],
@@ -594,6 +596,8 @@ describe("the API's answers", () => {
     ["/api/runs?since=2026-11-24T08:00:00", "zone"],
     ["/api/runs?since=1h&until=2h", "later than since"],
     ["/api/runs?cursor=%27%20OR%201", "cursor"],
+    ["/api/runs?cursor=2", "cursor"],
+    ["/api/events?cursor=run_1", "cursor"],
     ["/api/runs?stauts=dead", "stauts: is no parameter here"],
     ["/api/runs?agent=a&agent=b", "once"],
   ])("%s is 400 and names what is allowed: %s", async (path, named) => {
@@ -601,6 +605,31 @@ describe("the API's answers", () => {
     const answer = await admin.get(path);
     expect(answer.status).toBe(400);
     expect(await messageOf(answer)).toContain(named);
+  });
+
+  test("a zone whose plus sign was not encoded is read as it was meant", async () => {
+    const admin = await start();
+    const at = new Date(Date.now() - 10 * 60_000 + 3_600_000).toISOString().replace("Z", "+01:00");
+    const { items } = await bodyOf(await admin.get(`/api/events?since=${at}`));
+    expect((items as Body[]).map((item) => item["id"])).toEqual(["evt_5", "evt_4"]);
+  });
+
+  test("a rejection needs neither a reason nor a hash, and a wrong field is named in words", async () => {
+    const asked: unknown[] = [];
+    const admin = await start({
+      control: { ...refusingControl, reject: async (_, how) => void asked.push(how) },
+    });
+    const reject = (body: unknown) => admin.post("/api/actions/act_2/reject", body);
+    expect((await reject({})).status).toBe(200);
+    expect((await reject({ reason: "too much", hash: "abc" })).status).toBe(200);
+    expect(asked).toEqual([
+      { reason: "rejected by a person", by: "api" },
+      { reason: "too much", hash: "abc", by: "api" },
+    ]);
+    expect(await messageOf(await reject({ reason: 3, why: "x" }))).toBe(
+      "reason: must be of type string; body: has no field why",
+    );
+    expect(await messageOf(await admin.post("/api/actions/act_2/approve", {}))).toBe("hash: is missing");
   });
 
   test("a replay names one event or a filter that is not empty, and its times are read", async () => {

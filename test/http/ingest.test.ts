@@ -35,7 +35,9 @@ async function start(options: Partial<IngestOptions> & { extra?: Source[] } = {}
     { clock, log: silentLog },
   );
   for (const source of options.extra ?? []) sources.set(source.name, source);
-  const ingest = createIngest({ sources, inbox, metrics, log: silentLog, clock, ...options });
+  const parts = { sources, inbox, metrics, log: silentLog, clock };
+  // Not spread: what is read at every request stays a getter.
+  const ingest = createIngest(Object.defineProperties(parts, Object.getOwnPropertyDescriptors(options)));
   const { port } = await ingest.listen({ host: "127.0.0.1", port: 0 });
   stops.push(() => ingest.close(0));
   const counted = async (source: string, result: string) =>
@@ -582,6 +584,26 @@ describe("plain HTTP", () => {
       expect((await post(`${url}/webhooks/github`, pullRequest("{}", headers))).status).toBe(status);
     },
   );
+
+  it("is judged by what the configuration says at the time of the request", async () => {
+    const server = { requireHttps: false, trustProxy: [] as readonly string[] };
+    const { url } = await start({
+      get requireHttps() {
+        return server.requireHttps;
+      },
+      get trustProxy() {
+        return server.trustProxy;
+      },
+    });
+    const status = async (n: number) =>
+      (await post(`${url}/webhooks/github`, pullRequest(`{"n":${n}}`, { "X-Forwarded-Proto": "https" })))
+        .status;
+    expect(await status(1)).toBe(200);
+    server.requireHttps = true;
+    expect(await status(2)).toBe(403);
+    server.trustProxy = ["127.0.0.1"];
+    expect(await status(3)).toBe(200);
+  });
 
   it("is judged by addresses that must be addresses", () => {
     for (const entry of ["proxy", "10.0.0.0/33", "10.0.0.0/", "::1/129", "10.0.0.0/8/8"]) {

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { get } from "node:http";
 import { connect, createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -75,6 +76,33 @@ describe("starting and stopping", () => {
       status: 200,
       json: { status: "duplicate" },
     });
+  });
+
+  test("a changed file changes whom the ports answer, and says which port waits for the next start", async () => {
+    const program = await start();
+    const admin = new URL(program.adminUrl);
+    const named = (host: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        get({ port: admin.port, path: "/healthz", headers: { Host: host } }, (answer) =>
+          resolve(answer.resume().statusCode),
+        ).once("error", reject);
+      });
+    expect(await named("hooks.acme.example")).toBe(421);
+    expect(await push(program, { ref: "refs/heads/one" })).toMatchObject({ status: 200 });
+    writeFileSync(
+      join(program.folder, "signalbox.yaml"),
+      config.replace(
+        "port: 0, adminPort: 0",
+        "port: 1, adminPort: 0, publicUrl: https://hooks.acme.example, adminHosts: [signalbox], requireHttps: true",
+      ),
+    );
+    await expect
+      .poll(() => program.stderr(), { timeout: 60_000 })
+      .toContain("server.port: another address is taken at the next start");
+    expect(await named("hooks.acme.example")).toBe(200);
+    expect(await named("signalbox:8090")).toBe(200);
+    expect(await named("other.example")).toBe(421);
+    expect(await push(program, { ref: "refs/heads/two" })).toMatchObject({ status: 403 });
   });
 
   test("a second process on the same data folder says so in a sentence and ends with 1", async () => {

@@ -44,10 +44,10 @@ export function addDeciding(program: Command, { does }: Parts): void {
     .command("reject")
     .description("reject an action; what builds on it is skipped")
     .argument("<id>", "act_…")
-    .requiredOption("--reason <text>", "why; it is kept with the action")
+    .option("--reason <text>", "why; it is kept with the action")
     .addOption(remote())
     .action(
-      does(async (context, id: string, options: { reason: string }) =>
+      does(async (context, id: string, options: { reason?: string }) =>
         (await import("../review.ts")).reject(context, id, options),
       ),
     );
