@@ -106,9 +106,7 @@ export async function reject(
 ): Promise<void> {
   const { terminal } = context;
   const path = `/api/actions/${idOf(id, "act")}/reject`;
-  const action = await connect(context, options.url).post<ActionRow>(path, {
-    ...(options.reason === undefined ? {} : { reason: options.reason }),
-  });
+  const action = await connect(context, options.url).post<ActionRow>(path, { reason: options.reason });
   if (terminal.json) terminal.printJson(action);
   else terminal.print(`${action.id}  ${action.kind} rejected`);
 }
