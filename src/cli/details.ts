@@ -74,7 +74,7 @@ export function describeRun(terminal: Terminal, run: RunDetail): string {
           : `${run.decidedBy}${run.decidedWhy === null ? "" : `: ${run.decidedWhy}`}`,
       ],
       ["attempts", String(run.attempts)],
-      ["replay", run.generation === 0 ? null : `number ${run.generation}`],
+      ["restart", run.generation === 0 ? null : `number ${run.generation}`],
       ["created", moment(run.createdAt)],
       ["updated", moment(run.updatedAt)],
     ]),

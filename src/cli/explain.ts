@@ -91,11 +91,11 @@ interface Sentence {
 
 function sentencesOf({ event, routes, runs }: Explanation): Sentence[] {
   const copies = event.deliveries.filter((one) => one.result === "duplicate").length;
+  // A copy of what never completed starts it again.
+  const effect = event.runs.some(({ generation }) => generation > 0) ? "" : " and changed nothing";
   const arrival =
     `${event.source} sent ${event.type} (${event.id}), received and stored at ${moment(event.receivedAt)}` +
-    (copies === 0
-      ? "."
-      : `; ${copies === 1 ? "1 more copy" : `${copies} more copies`} of it came and changed nothing.`);
+    (copies === 0 ? "." : `; ${copies === 1 ? "1 more copy" : `${copies} more copies`} of it came${effect}.`);
   return [
     { depth: 0, text: arrival },
     ...event.faults.map((fault): Sentence => ({
@@ -147,7 +147,7 @@ function runSentences(run: RunDetail): Sentence[] {
       depth: 0,
       text:
         `${run.agent} (${run.id}) ${mode[run.mode]}` +
-        `${run.generation === 0 ? "" : `; this is replay ${run.generation} of the event`}. ${statusOf(run)}`,
+        `${run.generation === 0 ? "" : `; this is restart ${run.generation} of the event`}. ${statusOf(run)}`,
     },
     ...(run.decidedBy === null
       ? []

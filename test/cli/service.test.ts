@@ -77,13 +77,15 @@ function pullNamed(index: number): SeedPullRequest {
 const sendPull = (index: number, changes: object = {}) =>
   sendBody(`pull-${index}`, { ...githubEvent(github, pullNamed(index), "opened"), ...changes });
 
-/** Asks the service until a run of this event has the status. */
-async function untilRun(event: string, status: string): Promise<Row> {
+/** Asks the service until a run of this event, or just the one with this id, has the status. */
+async function untilRun(event: string, status: string, id?: string): Promise<Row> {
   for (;;) {
     const answer = await fetch(`${program.adminUrl}/api/events/${event}`, {
       headers: { authorization: `Bearer ${program.token}` },
     });
-    const run = ((await answer.json()) as { runs: Row[] }).runs.find((one) => one.status === status);
+    const run = ((await answer.json()) as { runs: Row[] }).runs.find(
+      (one) => one.status === status && (id ?? one.id) === one.id,
+    );
     if (run) return run;
   }
 }
@@ -292,6 +294,12 @@ describe("deciding", () => {
     expect(replayed.runs[0]).not.toBe(dead.id);
     expect(await cli("dead-letters", "list")).not.toContain(dead.id);
     expect(unwrapped(await cli("explain", dead.id))).toContain("It was run again as run_");
+    // A further copy of what never completed asks for another try.
+    await untilRun(sent.event, "dead", replayed.runs[0]);
+    expect(await sendBody("gone", body)).toMatchObject({ status: "duplicate", event: sent.event, runs: 1 });
+    const copied = unwrapped(await cli("explain", sent.event));
+    expect(copied).toContain("; 1 more copy of it came.");
+    expect(copied).toContain("this is restart 2 of the event");
   });
 
   test("dead letters are discarded with a reason, one or all of a cause, and the audit says who did so", async () => {
