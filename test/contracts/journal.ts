@@ -169,6 +169,18 @@ export function journalContract(
         expect(answer).toMatchObject({ duplicate: true, event: item.event.id });
       });
 
+      it("gives a duplicate's other keys to nobody: a later event may have them", async () => {
+        const keyed = async (key: string, ...dedupeKeys: string[]) => {
+          const { items, ...rest } = request(key);
+          return on.journal.accept({ ...rest, items: items.map((item) => ({ ...item, dedupeKeys })) });
+        };
+        const [first] = await keyed("a", "id:a", "body:1");
+        expect(await keyed("b", "id:b", "body:1")).toMatchObject([{ duplicate: true, event: first?.event }]);
+        const [later] = await keyed("c", "id:b", "body:2");
+        expect(later?.duplicate).toBe(false);
+        expect(await keyed("d", "id:b", "body:3")).toMatchObject([{ duplicate: true, event: later?.event }]);
+      });
+
       it("stores a batch whole or not at all", async () => {
         const broken = request("b").items.map((one) => ({ ...one, runs: [run({ id: "run_same" })] }));
         const good = request("a").items.map((one) => ({ ...one, runs: [run({ id: "run_same" })] }));

@@ -162,6 +162,12 @@ describe("a source with an allow-list", () => {
     }
   });
 
+  it("takes the far end of a chain for the sender when all of it is trusted", async () => {
+    const { send } = await start(allowing("10.0.0.7"), { trustProxy: ["127.0.0.1", "10.0.0.0/8"] });
+    expect(await send({ "X-Forwarded-For": "10.0.0.7, 10.1.1.1" })).toEqual([200, "accepted"]);
+    expect(await send({ "X-Forwarded-For": "10.1.1.1, 10.0.0.7" })).toEqual([403, "address_not_allowed"]);
+  });
+
   it("sees through a chain of trusted proxies, and only as far as it is trusted", async () => {
     const { send } = await start(allowing("office"), { trustProxy: ["127.0.0.1", "10.0.0.0/8"] });
     const via = (chain: string) => send({ "X-Forwarded-For": chain });

@@ -114,6 +114,18 @@ const open = async (port: number, text: string): Promise<Socket> => {
   return socket;
 };
 
+/** Takes whatever comes. */
+const listed: Source = {
+  name: "listed",
+  type: "test",
+  active: true,
+  maxBodyBytes: 1_000,
+  keptHeaders: [],
+  evidence: null,
+  verify: () => ({ secretIndex: 0 }),
+  identify: () => [],
+};
+
 describe("an authentic request", () => {
   it("is answered 200 once it is stored, with the event's id and the number of runs", async () => {
     const { url, inbox, counted, metrics } = await start();
@@ -150,6 +162,35 @@ describe("an authentic request", () => {
       events: [first.json.event],
     });
     expect(await counted("github", "duplicate")).toBe(1);
+  });
+
+  it("of several items is accepted while one of them is new, and counts the runs of all", async () => {
+    const source: Source = {
+      ...listed,
+      identify: ({ body }) =>
+        body
+          .toString()
+          .split(" ")
+          .map((id) => ({
+            providerId: id,
+            type: "t",
+            occurredAt: null,
+            dedupeKeys: [id],
+            body: Buffer.from(id),
+            payload: {},
+          })),
+    };
+    const { url, counted } = await start({ extra: [source] });
+    const sent = async (body: string) => (await post(`${url}/webhooks/listed`, { body })).json;
+    expect(await sent("a b")).toMatchObject({ status: "accepted", event: "evt_0_0", runs: 4 });
+    expect(await sent("b c")).toEqual({
+      status: "accepted",
+      event: "evt_0_1",
+      runs: 2,
+      events: ["evt_0_1", "evt_1_1"],
+    });
+    expect(await sent("c a")).toMatchObject({ status: "duplicate", event: "evt_1_1", runs: 0 });
+    expect([await counted("listed", "accepted"), await counted("listed", "duplicate")]).toEqual([2, 1]);
   });
 
   it("is not answered before it is stored", async () => {
@@ -299,6 +340,9 @@ describe("refusals", () => {
     });
     expect(answer).toMatchObject({ status: 415, json: { error: { code: "content_encoding" } } });
     expect(inbox.stored).toEqual([]);
+    // Which says that nothing was done to the bytes.
+    const plain = pullRequest("{}", { "Content-Encoding": "Identity" });
+    expect((await post(`${url}/webhooks/github`, plain)).status).toBe(200);
   });
 
   it("are 503 with Retry-After while nothing can be stored, whatever the cause, and tell no internals", async () => {
@@ -504,9 +548,31 @@ describe("a sender that", () => {
     );
     expect(text).toContain('"code":"signature_malformed"');
   });
+
+  it("sends two tokens shows both to the source, as a proxy in front may have read either", async () => {
+    const seen: (string | undefined)[] = [];
+    const source: Source = {
+      ...listed,
+      verify({ headers }) {
+        seen.push(headers["authorization"]);
+        throw new Rejection(401, "token_malformed", "no");
+      },
+    };
+    const { port } = await start({ extra: [source] });
+    await said(
+      await open(
+        port,
+        "POST /webhooks/listed HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer one\r\n" +
+          "Authorization: Bearer two\r\nContent-Length: 0\r\n\r\n",
+      ),
+    );
+    expect(seen).toEqual(["Bearer one, Bearer two"]);
+  });
 });
 
 describe("many bad signatures from one address", () => {
+  const shut = (source: string) => (source === "stripe" ? { allows: () => false } : undefined);
+
   it("are answered 429 in the end, while a good one is never limited", async () => {
     const clock = manualClock();
     const { url, counted } = await start({ clock, limits: { badSignaturesPerMinute: 3 } });
@@ -523,6 +589,19 @@ describe("many bad signatures from one address", () => {
     });
     await clock.advance(20_000);
     expect((await post(`${url}/webhooks/stripe`, { body: "{}" })).status).toBe(401);
+  });
+
+  it("are not what a request that fails otherwise is counted as", async () => {
+    const { url } = await start({ limits: { badSignaturesPerMinute: 1 }, doors: shut });
+    for (let at = 0; at < 3; at += 1) {
+      expect((await post(`${url}/webhooks/github`, pullRequest("no json"))).status).toBe(400);
+      expect((await post(`${url}/webhooks/stripe`, { body: "{}" })).status).toBe(403);
+      expect((await post(`${url}/webhooks/nobody`, { body: "{}" })).status).toBe(404);
+    }
+    const unsigned = { body: "{}" };
+    expect((await post(`${url}/webhooks/github`, unsigned)).status).toBe(401);
+    expect((await post(`${url}/webhooks/github`, unsigned)).status).toBe(429);
+    expect((await post(`${url}/webhooks/github`, pullRequest("no json"))).status).toBe(400);
   });
 
   it("are counted per sender behind a trusted proxy", async () => {

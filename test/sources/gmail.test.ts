@@ -395,6 +395,11 @@ describe("reading the mailbox", () => {
     expect(new URLSearchParams(list.split("?")[1]).get("q")).toBe("newer_than:7d");
   });
 
+  it("does not go back behind an expired cursor, wherever Gmail says that the mailbox stands", async () => {
+    Object.assign(google, { oldest: "3000", historyId: "1500" });
+    expect(await expand(open(), "2000")).toMatchObject({ cursor: "2000", rescanned: true });
+  });
+
   it("scans one day when it has no cursor yet, and seven when it holds none that Gmail could know", async () => {
     google.receive("a");
     expect(await expand(open(), null)).toMatchObject({ cursor: "1001", rescanned: true });
@@ -415,6 +420,15 @@ describe("reading the mailbox", () => {
     expect(JSON.parse(google.posted.at(-1) ?? "")).toMatchObject({ topicName: "projects/p/topics/t" });
     const other = await open({ topic: "projects/p/topics/u" }).keepAlive?.(null, never);
     expect(other?.of).not.toBe(watch?.of);
+  });
+
+  it("renews a watch that lives for less than two days before half of its life", async () => {
+    google.fault = (called) =>
+      called.includes("/watch")
+        ? { status: 200, body: { historyId: "1000", expiration: String(now + 7_200_000) } }
+        : null;
+    const watch = await open({ topic: "projects/p/topics/t" }).keepAlive?.(null, never);
+    expect(watch).toMatchObject({ expiresAt: now + 7_200_000, renewAt: now + 3_600_000 });
   });
 });
 
@@ -450,6 +464,19 @@ describe("faults while reading the mailbox", () => {
     expect(fault).toMatchObject({ name: "ServiceError", service: "source:inbox", kind });
     expect(fault.retryAfterMs).toBe(answer.status === 503 ? 7_000 : null);
     expect(fault.message).not.toMatch(/token-0|127\.0\.0\.1/);
+  });
+
+  it("that lead elsewhere are not followed: credentials go to nobody else", async () => {
+    for (const [at, credentials] of [
+      ["history", "token-0"],
+      ["/token", JSON.stringify({ client_id: "i", client_secret: "s", refresh_token: "r" })],
+    ] as const) {
+      google.requests.length = 0;
+      google.fault = (called) =>
+        called.includes(at) ? { status: 307, headers: { location: `${google.url}/elsewhere` } } : null;
+      expect(await faultOf(open({ credentials }))).toMatchObject({ kind: "unavailable" });
+      expect(google.requests.filter((called) => called.includes("elsewhere"))).toEqual([]);
+    }
   });
 
   it("that are no answer at all are blamed on the service", async () => {

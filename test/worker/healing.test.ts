@@ -61,6 +61,8 @@ interface Options {
   readonly inbox?: (inner: Inbox) => Pick<Inbox, "acceptHealed" | "acceptExpansion">;
   readonly sources?: readonly Source[];
   readonly githubHealing?: object;
+  /** What routes ask of Stripe, in place of their own types. */
+  readonly stripeTypes?: readonly string[];
 }
 
 /** The receiving half of the service on `folder`, as it is from a start to a stop. */
@@ -68,6 +70,7 @@ async function service({
   inbox: between = (inner) => inner,
   sources: more = [],
   githubHealing,
+  stripeTypes,
 }: Options = {}) {
   const store = openSqliteJournal({ folder, clock });
   const queue = createEmbeddedQueue(store.journal, clock, silentLog);
@@ -112,7 +115,8 @@ async function service({
     sources: () => sources,
     settings: () => ({ every: 15 * minute, reach: 72 * hour }),
     wanted: (name) => {
-      const types = routes.filter(({ source }) => source === name).flatMap(({ events }) => events);
+      const own = routes.filter(({ source }) => source === name).flatMap(({ events }) => events);
+      const types = (name === "stripe" ? stripeTypes : null) ?? own;
       return { types, wants: (type) => types.some((glob) => fitsGlob(glob, type)) };
     },
     onTrouble: (source, message) => trouble.push(`${source}: ${message}`),
@@ -262,6 +266,31 @@ describe("after a downtime", () => {
     expect((await up.metrics.render()).text).toContain(
       'signalbox_events_received_total{source="stripe",result="healed"} 1',
     );
+    await up.stop();
+  });
+
+  it("a record is listed no further back than to where it was read before", async () => {
+    for (let number = 0; number < 350; number += 1) deliver(number, 200);
+    await clock.advance(hour);
+    await ranBefore();
+    deliver(400, 500);
+    const before = github.requests.length;
+    const up = await service();
+    await up.healed("github");
+    expect(await up.ids("github")).toEqual(["guid-400"]);
+    const lists = github.requests.slice(before).filter(({ path }) => path === "/app/hook/deliveries");
+    expect(lists.length).toBeGreaterThan(0);
+    expect(lists.filter(({ query }) => "cursor" in query)).toEqual([]);
+    await up.stop();
+  });
+
+  it("a record that can't be asked for globs is narrowed to what routes name", async () => {
+    await ranBefore();
+    cancelled("evt_1");
+    cancelled("evt_other", "invoice.paid");
+    const up = await service({ stripeTypes: ["customer.*"] });
+    await up.healed("stripe");
+    expect(await up.ids("stripe")).toEqual(["evt_1"]);
     await up.stop();
   });
 
