@@ -15,9 +15,9 @@ export async function serverFindings({ environment }: Context): Promise<Finding[
 async function databaseFinding(url: string): Promise<Finding> {
   const check = "database";
   try {
-    const { openClient } = await import("../journal/postgres-driver.ts");
+    const { openClient, usualLimits } = await import("../journal/postgres-driver.ts");
     const { checkServer } = await import("../journal/postgres-schema.ts");
-    const client = await openClient(url);
+    const client = await openClient(url, usualLimits.answer);
     try {
       await checkServer(client);
     } finally {
@@ -76,7 +76,7 @@ export function processFindings(processes: readonly ProcessView[], isFleet: bool
         check,
         status: "warn",
         message: `${role} ${pid} on ${host}: ${trouble}`,
-        fix: "Give every process the same files; restart one that does not follow.",
+        fix: "Give every process the same files, and restart one that does not follow; one that is gone is forgotten within the hour.",
       })),
   ];
 }

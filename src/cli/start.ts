@@ -20,6 +20,9 @@ import { wrap } from "./terminal.ts";
  */
 const crashSignals = ["SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSEGV"] as const;
 
+/** How long a start that a signal meets may still take. */
+const startGraceMs = 15_000;
+
 export async function start(context: Context, options: { role: Role }): Promise<void> {
   const { terminal, environment } = context;
   if (options.role !== "all" && environment.databaseUrl === null) {
@@ -59,6 +62,11 @@ function stopGracefully({ terminal }: Context, starting: Promise<App>, log: Log)
     async ({ signal, err }) => {
       if (err) log.error({ err }, "an unexpected error stops the service");
       else if (terminal.attended) terminal.note(`\n${signal ?? "End"}: finishing the work in hand …`);
+      // A start may wait for another process that changes the tables; nothing is in hand yet.
+      if (!(await within(startGraceMs, starting))) {
+        terminal.complain("The start took too long and was cut; nothing is lost.");
+        process.exit(exitCodes.failure);
+      }
       const app = await starting;
       if (!(await within(app.stopMs(), app.stop()))) {
         terminal.complain("The stop took too long and was cut; nothing is lost.");
@@ -71,7 +79,7 @@ function stopGracefully({ terminal }: Context, starting: Promise<App>, log: Log)
 }
 
 /** Whether it ended in time: only a stop that hangs is cut. */
-async function within(ms: number, work: Promise<void>): Promise<boolean> {
+async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
   const limit = deadline(systemClock, ms);
   const late = new Promise<false>((resolve) => {
     limit.signal.addEventListener("abort", () => resolve(false), { once: true });

@@ -69,10 +69,14 @@ export function readEnvironment(env: Variables = process.env): Environment {
     faults.push(oneOfTwo(databaseUrl !== null));
   if (databaseUrl !== null && !hasScheme(databaseUrl, ["postgres:", "postgresql:"]))
     faults.push(
-      "DATABASE_URL is no PostgreSQL address; it looks like postgresql://user:password@host:5432/name",
+      `DATABASE_URL is no PostgreSQL address; it looks like postgresql://user:password@host:5432/name${inPasswords}`,
     );
   if (redisUrl !== null && !hasScheme(redisUrl, ["redis:", "rediss:"]))
-    faults.push("REDIS_URL is no Redis address; it looks like redis://host:6379");
+    faults.push(
+      `REDIS_URL is no Redis address; it looks like redis://host:6379 or rediss://user:password@host:6379${inPasswords}`,
+    );
+  else if (redisUrl !== null && !/^\/?\d*$/.test(new URL(redisUrl).pathname))
+    faults.push("REDIS_URL ends with a database that is no number; it looks like redis://host:6379/0");
   const redisPrefix = env["SIGNALBOX_REDIS_PREFIX"] || "signalbox";
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(redisPrefix))
     faults.push("SIGNALBOX_REDIS_PREFIX may hold letters, digits, - and _, at most 64 of them");
@@ -133,6 +137,8 @@ function readKeys(text: string, faults: string[]): Buffer[] {
     return [];
   });
 }
+
+const inPasswords = " (in a password, write @ : / ? # % as %40 %3A %2F %3F %23 %25)";
 
 const oneOfTwo = (database: boolean): string => {
   const [set, unset] = database ? ["DATABASE_URL", "REDIS_URL"] : ["REDIS_URL", "DATABASE_URL"];

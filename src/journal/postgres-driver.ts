@@ -5,8 +5,9 @@
  * they are translated once and prepared, so a pooler in between has to keep sessions (pgbouncer: session mode).
  */
 import { createHash } from "node:crypto";
-import type { Client, Pool, PoolClient, PoolConfig, QueryResult } from "pg";
+import type { Client, ClientConfig, Pool, PoolClient, PoolConfig, QueryResult } from "pg";
 import { JournalUnavailable } from "../domain/errors.ts";
+import { addressFor, unreachable, unreadable } from "./postgres-address.ts";
 import type { Answer, Row, Rows, SqlValue, Statement } from "./sql.ts";
 
 /** All in milliseconds. */
@@ -39,7 +40,7 @@ export interface PoolOptions {
 export async function openPool({ url, size, limits }: PoolOptions): Promise<Pool> {
   const { default: pg } = await import("pg");
   const options: PoolConfig & { pipeline: boolean } = {
-    connectionString: url,
+    connectionString: addressFor(url),
     max: size,
     connectionTimeoutMillis: limits.connect,
     idleTimeoutMillis: 60_000,
@@ -63,8 +64,8 @@ export async function openPool({ url, size, limits }: PoolOptions): Promise<Pool
     pool.on("error", () => {});
     pool.on("connect", (client) => client.on("error", () => {}));
     return pool;
-  } catch {
-    throw new Error(badAddress);
+  } catch (error) {
+    throw unreadable(error);
   }
 }
 
@@ -72,33 +73,31 @@ export async function openPool({ url, size, limits }: PoolOptions): Promise<Pool
  * One connection. `answer` is how long a statement may take, in milliseconds; 0: as long as it takes. Throws an Error that
  * says why there is none, without the address.
  */
-export async function openClient(url: string, answer = 0): Promise<Client> {
+export async function openClient(url: string, answer: number): Promise<Client> {
   const { default: pg } = await import("pg");
   let client: Client;
   try {
-    client = new pg.Client({
-      connectionString: url,
+    const options: ClientConfig & { pipeline: boolean } = {
+      connectionString: addressFor(url),
       connectionTimeoutMillis: usualLimits.connect,
       query_timeout: answer,
       keepAlive: true,
       application_name: "signalbox",
-    });
-  } catch {
-    throw new Error(badAddress);
+      // So that a connection whose answer is late is cut, and nobody waits for its goodbye.
+      pipeline: true,
+    };
+    client = new pg.Client(options);
+  } catch (error) {
+    throw unreadable(error);
   }
   client.on("error", () => {});
   try {
     await client.connect();
     return client;
   } catch (error) {
-    throw new Error(
-      `PostgreSQL can't be reached (${error instanceof Error ? error.message : String(error)}): is it running, and is DATABASE_URL right?`,
-      { cause: error },
-    );
+    throw unreachable(error);
   }
 }
-
-const badAddress = "DATABASE_URL can't be read as an address: postgresql://user:password@host:5432/name";
 
 /** `now`: whose clock tells the time; null for the server's. */
 export class Session {
@@ -254,6 +253,9 @@ function insertion(into: Rows, size: number): string {
   return text;
 }
 
+/** What the driver says of an answer that is late. */
+export const silence = "Query read timeout";
+
 /** What the server, or the connection to it, answered instead. Never thrown by a query itself. */
 export class PostgresFault extends Error {
   override readonly name = "PostgresFault";
@@ -273,7 +275,7 @@ export class PostgresFault extends Error {
 
   /** The server is there and says nothing. */
   get isSilence(): boolean {
-    return this.message === "Query read timeout";
+    return this.message === silence;
   }
 
   /** Nothing was wrong with the transaction, and nothing of it is stored: serialization, deadlock, a changed table. */

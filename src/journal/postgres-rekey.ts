@@ -21,11 +21,12 @@ import type { Vault } from "./vault.ts";
 export async function rekeyPostgres(parts: { url: string; vault: Vault; clock: Clock }): Promise<number> {
   const { url, vault, clock } = parts;
   if (vault.keyId === null) throw new Error(`${envName} is not set: there is no key to encrypt with`);
-  const client = await openClient(url);
+  await prepareServer(url, usualLimits.answer);
+  // VACUUM takes as long as it takes.
+  const client = await openClient(url, 0);
   const pool = await openPool({ url, size: 1, limits: usualLimits });
   const writer = new PostgresWriter({ pool, clock, vault, timeFrom: "database", onChanges: () => {} });
   try {
-    await prepareServer(client);
     await writer.write(requireKeys);
     let count = 0;
     for (const column of sealedColumns) count += await sealColumn(writer, column);

@@ -2,15 +2,35 @@
  * What a PostgreSQL must be for the journal to keep its word, and the tables in it: the migrations of SQLite, in
  * PostgreSQL's words.
  */
-import type { ClientBase } from "pg";
+import type { Client, ClientBase } from "pg";
 import { migrations } from "./migrations/index.ts";
+import { unreachable } from "./postgres-address.ts";
+import { openClient, silence } from "./postgres-driver.ts";
 
 const oldestVersion = 130_000;
 
-/** Throws an Error that says what is wrong and how it is mended. */
-export async function prepareServer(client: ClientBase): Promise<void> {
-  await checkServer(client);
-  await migrate(client);
+/**
+ * Throws an Error that says what is wrong and how it is mended. `answer`: how long the server may take to say what it is, in
+ * milliseconds.
+ */
+export async function prepareServer(url: string, answer: number): Promise<void> {
+  const isUpToDate = await connected(await openClient(url, answer), async (client) => {
+    await checkServer(client);
+    return (await versionOf(client)) === migrations.length;
+  });
+  // It may take as long as it takes: an index on a large table, or another process that builds one.
+  if (!isUpToDate) await connected(await openClient(url, 0), migrate);
+}
+
+async function connected<T>(client: Client, work: (client: Client) => Promise<T>): Promise<T> {
+  try {
+    return await work(client);
+  } catch (error) {
+    if (error instanceof Error && error.message === silence) throw unreachable(error);
+    throw error;
+  } finally {
+    await client.end().catch(() => {});
+  }
 }
 
 /** Throws an Error that says what a server is not fit for, and how that is mended. */
@@ -59,10 +79,8 @@ const undefinedTable = "42P01";
  * others wait for it. Throws an Error when a newer version was here.
  */
 async function migrate(client: ClientBase): Promise<void> {
-  if ((await versionOf(client)) === migrations.length) return;
   await client.query("BEGIN");
   try {
-    // It may take as long as it takes: an index on a large table, or another process that builds one.
     await client.query("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0");
     await client.query("SELECT pg_advisory_xact_lock($1)", [migrationLock]);
     await client.query("CREATE TABLE IF NOT EXISTS signalbox_schema (version BIGINT NOT NULL)");

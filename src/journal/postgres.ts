@@ -7,7 +7,7 @@ import { partsOn } from "./journal.ts";
 import type { JournalParts } from "./journal.ts";
 import { createReads } from "./reads.ts";
 import { PostgresChanges } from "./postgres-changes.ts";
-import { openClient, openPool, usualLimits } from "./postgres-driver.ts";
+import { openPool, usualLimits } from "./postgres-driver.ts";
 import type { Limits } from "./postgres-driver.ts";
 import { prepareServer } from "./postgres-schema.ts";
 import { PostgresWriter } from "./postgres-writer.ts";
@@ -40,8 +40,8 @@ const listLimits = { statement: 15_000, answer: 16_000 };
  */
 export async function openPostgresJournal(options: PostgresOptions): Promise<JournalParts> {
   const { url, clock, vault = createVault([]), timeFrom = "database" } = options;
-  await prepare(url);
   const limits = { ...usualLimits, ...options.limits };
+  await prepareServer(url, limits.answer);
   const pool = await openPool({ url, size: options.connections ?? defaultConnections, limits });
   const readPool = await openPool({
     url,
@@ -72,13 +72,4 @@ export async function openPostgresJournal(options: PostgresOptions): Promise<Jou
     close,
   });
   return { ...journal, reads: createReads({ read: (query) => reader.read(query) }) };
-}
-
-async function prepare(url: string): Promise<void> {
-  const client = await openClient(url);
-  try {
-    await prepareServer(client);
-  } finally {
-    await client.end().catch(() => {});
-  }
 }

@@ -195,6 +195,10 @@ function refusal(error: unknown): RedisUnfit | null {
     return new RedisUnfit(
       "Redis refuses the name or password in REDIS_URL: it looks like redis://user:password@host:6379 (redis://:password@host:6379 without a user)",
     );
+  if (/invalid DB index|DB index is out of range/i.test(message))
+    return new RedisUnfit(
+      "Redis has no database of the number that REDIS_URL ends with: redis://host:6379/0",
+    );
   if (/wrong version number|EPROTO|SSL routines/i.test(`${code} ${message}`))
     return new RedisUnfit(
       "Redis does not speak TLS at that address: use redis:// in REDIS_URL, or its TLS port",

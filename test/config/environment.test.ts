@@ -69,6 +69,17 @@ describe("the environment", () => {
     ]);
   });
 
+  it("takes a database of Redis by its number", () => {
+    const faultsWith = (redis: string) => faultsOf({ DATABASE_URL: "postgres://db/x", REDIS_URL: redis });
+    for (const rest of ["", "/", "/3", "/3?family=0"])
+      expect(
+        readEnvironment({ DATABASE_URL: "postgres://db/x", REDIS_URL: `redis://cache${rest}` }).redisUrl,
+      ).toBe(`redis://cache${rest}`);
+    expect(faultsWith("rediss://:tip-top@cache:6380/signalbox")).toEqual([
+      "REDIS_URL ends with a database that is no number; it looks like redis://host:6379/0",
+    ]);
+  });
+
   it("takes a prefix for Redis that can stand in a key", () => {
     expect(readEnvironment({ SIGNALBOX_REDIS_PREFIX: "acme-2" }).redisPrefix).toBe("acme-2");
     for (const prefix of ["a:b", "{a}", "x".repeat(65)])
@@ -83,9 +94,10 @@ describe("the environment", () => {
       REDIS_URL: "tip-top",
       LOG_LEVEL: "tip-top",
     });
+    const inPasswords = "(in a password, write @ : / ? # % as %40 %3A %2F %3F %23 %25)";
     expect(faults).toEqual([
-      "DATABASE_URL is no PostgreSQL address; it looks like postgresql://user:password@host:5432/name",
-      "REDIS_URL is no Redis address; it looks like redis://host:6379",
+      `DATABASE_URL is no PostgreSQL address; it looks like postgresql://user:password@host:5432/name ${inPasswords}`,
+      `REDIS_URL is no Redis address; it looks like redis://host:6379 or rediss://user:password@host:6379 ${inPasswords}`,
       "LOG_LEVEL is not one of trace, debug, info, warn, error, fatal, silent",
     ]);
   });

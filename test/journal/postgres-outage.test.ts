@@ -231,6 +231,16 @@ describe.skipIf(!postgresPresent)(`a PostgreSQL that fails${postgresNote}`, () =
       await expect(open("postgresql://me:pass-word-4711@[")).rejects.toThrow(/^DATABASE_URL can't be read/);
     });
 
+    it("does not wait for one that takes the connection and then says nothing", async () => {
+      const url = await database("speechless");
+      await (await open(url)).journal.close();
+      const blocker = await connect(url);
+      await blocker.query("BEGIN");
+      await blocker.query("LOCK TABLE signalbox_schema");
+      await expect(open(url)).rejects.toThrow(/PostgreSQL can't be reached \(Query read timeout\)/);
+      await blocker.end();
+    });
+
     it.each([
       ["fsync", "ALTER SYSTEM SET fsync = off", "fsync is off"],
       ["full_page_writes", "ALTER SYSTEM SET full_page_writes = off", "full_page_writes is off"],

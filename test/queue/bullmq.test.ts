@@ -353,6 +353,11 @@ describe.skipIf(!redisPresent)(`on a real Redis${redisNote}`, () => {
       expect((await opening(at(":sesame"))).trouble()).toBeNull();
     });
 
+    it("refuses a database that the server does not have, and does not use another instead", async () => {
+      await expect(opening(`${redis.url}/99`)).rejects.toThrow(/^Redis has no database of the number/);
+      expect((await opening(`${redis.url}/1`)).trouble()).toBeNull();
+    });
+
     it("says that TLS was asked for when the server does not answer it", async () => {
       const queue = await opening(redis.url.replace("redis:", "rediss:"));
       expect(queue.trouble()).toMatch(/REDIS_URL asks for TLS/);

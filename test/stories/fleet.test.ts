@@ -1,13 +1,15 @@
 /** The server profile on the real program, PostgreSQL and Redis: two processes receive, two work, and anything may die. */
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fleetConfig, list, openFleet } from "../support/fleet.ts";
 import type { Fleet, ProcessRow, RunRow } from "../support/fleet.ts";
 import { postgresNote, postgresPresent } from "../support/postgres.ts";
-import { runProgram } from "../support/program.ts";
+import { runProgram, temporaryFolder } from "../support/program.ts";
 import type { RunningProgram } from "../support/program.ts";
 import { redisNote, redisPresent } from "../support/redis.ts";
+import { testDatabase } from "../support/test-database.ts";
 
 describe.skipIf(!postgresPresent || !redisPresent)(`a fleet${postgresNote}${redisNote}`, () => {
   let fleet: Fleet;
@@ -193,9 +195,8 @@ describe.skipIf(!postgresPresent || !redisPresent)(`a fleet${postgresNote}${redi
   });
 });
 
-describe.skipIf(!postgresPresent)(`a start${postgresNote}`, () => {
+describe.skipIf(!postgresPresent)(`a start${postgresNote}`, { concurrent: true }, () => {
   const start = async (env: Record<string, string>, ...args: string[]) => {
-    const { temporaryFolder } = await import("../support/program.ts");
     const { folder, remove } = temporaryFolder();
     writeFileSync(join(folder, "signalbox.yaml"), fleetConfig());
     const ended = await runProgram(["start", ...args], {
@@ -217,6 +218,27 @@ describe.skipIf(!postgresPresent)(`a start${postgresNote}`, () => {
     expect(said).not.toContain("hush");
     expect(said).not.toContain(" at ");
   });
+
+  it("that waits for another process to change the tables can be stopped", async ({ onTestFinished }) => {
+    const database = await testDatabase();
+    const other = new pg.Client({ connectionString: database.url });
+    await other.connect();
+    onTestFinished(() => other.end());
+    await other.query("SELECT pg_advisory_lock($1)", ["7245301896"]);
+    const { folder, remove } = temporaryFolder();
+    onTestFinished(remove);
+    writeFileSync(join(folder, "signalbox.yaml"), fleetConfig());
+    const env = { DATABASE_URL: database.url, REDIS_URL: "redis://127.0.0.1:1", GITHUB_WEBHOOK_SECRET: "s" };
+    const asked = new AbortController();
+    const ended = runProgram(["start"], { cwd: folder, env, terminate: asked.signal });
+    const waiting = () =>
+      database.query(
+        "SELECT 1 FROM pg_locks JOIN pg_database d ON d.oid = database WHERE datname = current_database() AND NOT granted",
+      );
+    await expect.poll(waiting, { timeout: 60_000 }).toHaveLength(1);
+    asked.abort();
+    expect(await ended).toMatchObject({ code: 1, stderr: expect.stringContaining("was cut") });
+  }, 120_000);
 
   it("as one role needs the server profile", async () => {
     const { code, said } = await start({}, "--role", "worker");

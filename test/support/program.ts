@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Text for stdin, which is closed after it. */
   readonly input?: string;
+  /** Sends SIGTERM. */
+  readonly terminate?: AbortSignal;
 }
 
 /** Runs one command to its end. */
@@ -37,6 +39,7 @@ export async function runProgram(args: readonly string[], options: RunOptions): 
     stdio: "pipe",
   });
   child.stdin.end(options.input ?? "");
+  options.terminate?.addEventListener("abort", () => child.kill("SIGTERM"));
   const output = collect(child);
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once("error", reject);
