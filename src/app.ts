@@ -252,7 +252,7 @@ async function startParts(
 
   const ingest = receiving && placeOf(receiving);
   const admin = placeOf(administration);
-  const removeServerFile = writeServerFile(dataDir, { ingest, admin, shared });
+  const removeServerFile = writeServerFile(dataDir, { ingest, admin, shared }, clock);
   failPoint("start.listening");
   return {
     config: current().settings.loaded,

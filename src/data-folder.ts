@@ -9,6 +9,7 @@ import { linkSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, wri
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { version } from "./package.ts";
+import type { Clock } from "./resilience/clock.ts";
 
 /** Made when it is missing; only its owner may look into it. */
 export const makeFolder = (dataDir: string): void =>
@@ -49,14 +50,44 @@ export interface ServerFile {
   readonly adminPort: number;
 }
 
+interface Listening {
+  readonly ingest: Place | null;
+  readonly admin: Place;
+  /** Other processes may tell the same. */
+  readonly shared: boolean;
+}
+
+const againMs = 5_000;
+
 /**
- * Tells the CLI, and whoever else may read the folder, where this process listens. The answer takes it back. `shared`:
- * other processes may do the same.
+ * Tells the CLI, and whoever else may read the folder, where this process listens. The answer takes it back. It waits for
+ * space where the disk is full: senders are to be told to come again, which needs a service that is up.
  */
-export function writeServerFile(
-  dataDir: string,
-  { ingest, admin, shared }: { ingest: Place | null; admin: Place; shared: boolean },
-): () => void {
+export function writeServerFile(dataDir: string, listening: Listening, clock: Clock): () => void {
+  let remove = () => {};
+  let again = { cancel: () => {} };
+  function write(): void {
+    try {
+      remove = writeFiles(dataDir, listening);
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      again = clock.after(againMs, write);
+    }
+  }
+  write();
+  return () => {
+    again.cancel();
+    remove();
+  };
+}
+
+/** Whether the disk has no room, as the system or the database says it. */
+export const isFull = (error: unknown): boolean =>
+  ["ENOSPC", "EDQUOT"].includes(codeOf(error)) ||
+  (error instanceof Error && "errcode" in error && error.errcode === sqliteFull);
+const sqliteFull = 13;
+
+function writeFiles(dataDir: string, { ingest, admin, shared }: Listening): () => void {
   const content: ServerFile = {
     pid: process.pid,
     version,
@@ -83,8 +114,13 @@ export function writeServerFile(
 
 /** Whoever looks for the file finds all of it, or none. */
 function writeWhole(file: string, text: string): void {
-  writeFileSync(`${file}.new`, text);
-  renameSync(`${file}.new`, file);
+  try {
+    writeFileSync(`${file}.new`, text);
+    renameSync(`${file}.new`, file);
+  } catch (error) {
+    rmSync(`${file}.new`, { force: true });
+    throw error;
+  }
 }
 
 /** Where a process of this host listens; of several, one that receives. Null when none is known to run. */

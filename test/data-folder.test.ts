@@ -1,8 +1,18 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ownToken, readServerFile, writeServerFile } from "../src/data-folder.ts";
+import { manualClock } from "./support/clock.ts";
 
 const local = (port: number) => ({ host: "127.0.0.1", port });
 let folder: string;
@@ -28,7 +38,7 @@ describe("the admin token", () => {
 it("where the service listens is never found half written", () => {
   const inode = () => statSync(join(folder, "server.json")).ino;
   const write = (port: number) =>
-    writeServerFile(folder, { ingest: local(port), admin: local(2), shared: false });
+    writeServerFile(folder, { ingest: local(port), admin: local(2), shared: false }, manualClock());
   write(1);
   const first = inode();
   write(2);
@@ -37,9 +47,31 @@ it("where the service listens is never found half written", () => {
   expect(readdirSync(folder)).toEqual(["server.json"]);
 });
 
+it.runIf(existsSync("/dev/full"))(
+  "where the service listens is told as soon as the disk has room for it, and the service is up meanwhile",
+  async () => {
+    const clock = manualClock();
+    symlinkSync("/dev/full", join(folder, "server.json.new"));
+    const remove = writeServerFile(folder, { ingest: local(1), admin: local(2), shared: false }, clock);
+    expect(readdirSync(folder)).toEqual([]);
+    await clock.advance(5_000);
+    expect(readServerFile(folder)).toMatchObject({ port: 1, pid: process.pid });
+    remove();
+    expect(readdirSync(folder)).toEqual([]);
+    symlinkSync("/dev/full", join(folder, "server.json.new"));
+    writeServerFile(folder, { ingest: local(1), admin: local(2), shared: false }, clock)();
+    await clock.advance(60_000);
+    expect(readdirSync(folder)).toEqual([]);
+  },
+);
+
 describe("a folder of several processes", () => {
   const write = (port: number | null) =>
-    writeServerFile(folder, { ingest: port === null ? null : local(port), admin: local(2), shared: true });
+    writeServerFile(
+      folder,
+      { ingest: port === null ? null : local(port), admin: local(2), shared: true },
+      manualClock(),
+    );
 
   it("names the first as long as it runs, and leaves its file to it", () => {
     writeFileSync(join(folder, "server.json"), another(7));

@@ -3,6 +3,7 @@ import { relative } from "node:path";
 import closeWithGrace from "close-with-grace";
 import { InvalidConfiguration, startApp } from "../app.ts";
 import type { App, Role } from "../app.ts";
+import { isFull } from "../data-folder.ts";
 import { createLog } from "../observability/log.ts";
 import type { Log } from "../observability/log.ts";
 import { version } from "../package.ts";
@@ -102,6 +103,11 @@ async function startOrExplain(context: Context, log: Log, role: Role): Promise<A
 /** What the system says of the data folder, as a sentence; null for other errors. */
 function folderFailure(context: Context, error: unknown): Failure | null {
   const folder = dataFolder(context);
+  if (isFull(error))
+    return new Failure(`the disk that holds the data folder ${folder} is full`, {
+      hint: "Make space there and start again; what is stored stays stored.",
+      cause: error,
+    });
   if (!(error instanceof Error) || !("path" in error) || !String(error.path).startsWith(folder)) return null;
   const code = "code" in error ? String(error.code) : "unknown error";
   const isFile = code === "EEXIST" || code === "ENOTDIR";

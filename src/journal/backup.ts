@@ -21,7 +21,7 @@ import type { Clock } from "../resilience/clock.ts";
 import { migrations } from "./migrations/index.ts";
 import { Connection } from "./sqlite-driver.ts";
 import { holdFolder } from "./sqlite-file.ts";
-import { orDamaged, verifyFile } from "./sqlite-health.ts";
+import { JournalDamaged, orDamaged, verifyFile } from "./sqlite-health.ts";
 
 export interface Copied {
   readonly bytes: number;
@@ -48,6 +48,7 @@ function flush(path: string): void {
 export function backUp(folder: string, to: string): Copied {
   const file = join(folder, "journal.db");
   if (!existsSync(file)) throw new Error(`there is no journal in ${folder}: nothing was stored there yet`);
+  if (!existsSync(dirname(to))) throw new Error(`there is no folder ${dirname(to)} to back up into`);
   const part = `${to}.part`;
   rmSync(part, { force: true });
   // SQLite would make it readable for all.
@@ -89,7 +90,7 @@ export function restore(folder: string, from: string, clock: Clock): Restored {
     const fresh = `${held.file}.restoring`;
     copyFileSync(from, fresh);
     try {
-      const { schema, events, runs } = verifyFile(fresh);
+      const { schema, events, runs } = verifyBackUp(from, fresh);
       if (schema > migrations.length)
         throw new Error(
           `${from} was written by a newer version of signalbox (schema ${schema}): install that`,
@@ -105,6 +106,19 @@ export function restore(folder: string, from: string, clock: Clock): Restored {
     }
   } finally {
     held.release();
+  }
+}
+
+/** What is wrong is said of the file that was named, not of the copy that was looked at. */
+function verifyBackUp(from: string, copy: string): ReturnType<typeof verifyFile> {
+  try {
+    return verifyFile(copy);
+  } catch (error) {
+    if (!(error instanceof JournalDamaged)) throw error;
+    throw new Error(
+      `the back-up ${from} is damaged, or is none (${error.found}): nothing was changed; name another`,
+      { cause: error },
+    );
   }
 }
 

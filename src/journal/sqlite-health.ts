@@ -21,6 +21,7 @@ const smallFile = 16_000_000;
 /** Nothing was changed. The message says what was found and what to do. */
 export class JournalDamaged extends Error {
   override readonly name = "JournalDamaged";
+  readonly found: string;
 
   constructor(file: string, found: string, cause?: unknown) {
     super(
@@ -28,6 +29,7 @@ export class JournalDamaged extends Error {
         "`signalbox restore FILE`, or save what can be read of it with `signalbox salvage`",
       { cause },
     );
+    this.found = found;
   }
 }
 

@@ -161,6 +161,7 @@ describe("a back-up", () => {
     backUp(folder, copy);
     const before = readFileSync(copy);
     damages["has pages of noise"]?.(file);
+    expect(() => backUp(folder, join(folder, "nowhere", "copy.db"))).toThrow("there is no folder");
     expect(() => backUp(folder, copy)).toThrow(/is damaged/);
     expect(readFileSync(copy).equals(before)).toBe(true);
   });
@@ -170,7 +171,7 @@ describe("a back-up", () => {
     const bad = join(folder, "bad.db");
     backUp(folder, bad);
     damages["has no header any more"]?.(bad);
-    expect(() => restore(folder, bad, systemClock)).toThrow(/is damaged/);
+    expect(() => restore(folder, bad, systemClock)).toThrow(`the back-up ${bad} is damaged, or is none`);
     backUp(folder, bad);
     const newer = new Connection(bad);
     newer.exec("PRAGMA user_version = 9999");
