@@ -61,7 +61,10 @@ export interface AgentKit<P> {
   readonly event: AgentEvent;
   /** From the agent's prompt file, checked against its policy schema. */
   readonly policy: P;
-  /** Milliseconds since the epoch, the same for every attempt of the run: decisions do not change with a retry. */
+  /**
+   * Milliseconds since the epoch, the same for every attempt of the run: decisions do not change with a retry. A replay
+   * has that of the run which acted first on its event: what it plans alike is the same payload, and goes on from there.
+   */
   readonly now: number;
   readonly read: Readers;
   /** Runs `fn` once and records what it returns; a retried run gets the record. */

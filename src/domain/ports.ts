@@ -74,6 +74,8 @@ export interface Claim {
   readonly fence: number;
   /** How often in a row the process died while it held this run, without the run's getting on in between. */
   readonly crashes: number;
+  /** When the first run that acted on the event, an earlier one of the same agent, was created; null when none did. */
+  readonly actedFirstAt: number | null;
 }
 
 export type ClaimKey = Pick<Claim, "fence"> & { readonly run: string };

@@ -4,7 +4,7 @@ import type { AttemptPlace } from "../domain/attempt.ts";
 import { Conflict, LeaseLost } from "../domain/errors.ts";
 import type { Claim, ClaimKey, NewRun, ReplayRequest, Verdict } from "../domain/ports.ts";
 import { isFinal, statesBefore } from "../domain/run.ts";
-import type { DecidedBy, RunStatus, WaitingFor } from "../domain/run.ts";
+import type { DecidedBy, Run, RunStatus, WaitingFor } from "../domain/run.ts";
 import { recordAttempt, recordLostAttempt } from "./attempts.ts";
 import { clearReplaced } from "./dead-letters.ts";
 import { bodyFrom, eventFrom, integer, integerOrNull, marks, runFrom, text, textOrNull } from "./rows.ts";
@@ -161,7 +161,21 @@ export function* claim(tx: Transaction, id: string, owner: string, leaseMs: numb
     event: { ...eventFrom(event, tx.vault), body: bodyFrom(event, tx.vault) },
     fence: integer(run, "fence"),
     crashes: integer(run, "crashes"),
+    actedFirstAt: yield* actedFirstAt(runFrom(run)),
   };
+}
+
+function* actedFirstAt({ event, agent, generation }: Run): Sql<number | null> {
+  if (generation === 0) return null;
+  const row = yield* sql.get(
+    `SELECT min(r.created_at) AS at FROM runs r WHERE r.event = ? AND r.agent = ? AND r.generation < ?
+       AND EXISTS (SELECT 1 FROM actions a WHERE a.run = r.id AND a.dry_run = 0
+                     AND a.status IN ('done', 'executing', 'uncertain'))`,
+    event,
+    agent,
+    generation,
+  );
+  return row ? integerOrNull(row, "at") : null;
 }
 
 /** From then on it rests before the next attempt: a bystander is not there when the process dies again. */

@@ -31,6 +31,8 @@ import type { Turns } from "../resilience/turns.ts";
 
 /** Longest single request. It ends sooner when the lease can't be extended: then the signal of the job aborts. */
 const requestMs = 30_000;
+/** How often a run looks what became of an action of another run that is to do the same. */
+const holderLookMs = 5_000;
 
 export interface ActParts {
   readonly journal: Journal;
@@ -69,7 +71,7 @@ export async function act(parts: ActParts, job: ActJob): Promise<Action[]> {
     if (lost) {
       await end(parts, job, action, {
         status: "skipped",
-        reason: `it needs ${lost.name}, which was not done`,
+        reason: `it needs ${lost.name}, which was ${lost.status === "skipped" ? "skipped" : "not done"}`,
       });
       continue;
     }
@@ -240,15 +242,29 @@ async function takenOver(
     if ("capped" in begun) held(parts, job, action);
     return begun.go;
   }
+  if (samePayload && isOpen(holder)) {
+    const until = parts.clock.now() + holderLookMs;
+    const reason = `${action.name} waits for ${holder.id}, which is to do the same and is ${holder.status}`;
+    throw new ServiceClosed(destinationOf(action.kind), until, reason, "ours");
+  }
   await end(parts, job, action, {
     status: "skipped",
     reason: samePayload
-      ? `already done by ${holder.id}`
+      ? whatBecameOf(holder)
       : `${holder.id} used the same key with another payload: it is not done twice`,
     ...(samePayload && holder.ref !== null ? { ref: holder.ref } : {}),
   });
   return false;
 }
+
+/** Whether it is not known yet what comes of it. */
+const isOpen = ({ status }: Action): boolean =>
+  status === "planned" || status === "executing" || status === "awaiting_review";
+
+const whatBecameOf = ({ id, status }: Action): string =>
+  status === "rejected"
+    ? `it may have been done by ${id}, and a person decided that it is not repeated`
+    : `already done by ${id}`;
 
 /** Says what a failed request left behind, and passes the error on where the run has to wait or end because of it. */
 async function failed(

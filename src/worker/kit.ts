@@ -125,7 +125,7 @@ export async function createKit(
   return {
     event: agentEvent(claim),
     policy,
-    now: claim.run.createdAt,
+    now: claim.actedFirstAt ?? claim.run.createdAt,
     read: guardedReaders(parts, signal),
     resumed: recorded.size > 0,
     record: (name) => recorded.get(name),

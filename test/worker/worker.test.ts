@@ -332,6 +332,87 @@ describe("worker", () => {
       expect(mails).toEqual([{ to: "a@acme.example", subject: "s", text: "Use CODE" }]);
     });
 
+    it("goes on from where a dead run got to when it is run again, though its payloads hold times", async () => {
+      const coupon = recordingExecutor();
+      let isRefused = true;
+      const mails: unknown[] = [];
+      const on = open({
+        agent: agentThat(async (kit) => [
+          post("coupon", {
+            kind: "stripe.coupon",
+            subject: "sub_1",
+            input: { percentOff: 10, durationInMonths: 1, name: "x", redeemBy: kit.now + 1_000 },
+          }),
+          post("mail", {
+            kind: "email.send",
+            subject: "sub_1",
+            input: {
+              to: "a@acme.example",
+              subject: "s",
+              text: template("Use {code}", { code: resultOf("coupon", "code") }),
+            },
+          }),
+        ]),
+        executors: {
+          "stripe.coupon": coupon,
+          "email.send": recordingExecutor({
+            repeat: "never",
+            execute: async (input) => {
+              if (isRefused) throw new ServiceError("email", "invalid", "no such mailbox");
+              mails.push(input);
+              return { id: "m" };
+            },
+          }),
+        },
+      });
+      const again = async (event: string) =>
+        (
+          await on.journal.replay({
+            event,
+            runs: on.inbox.runsFor({ id: event, source: "github", type: "x", receivedAt: 0 }, {}),
+          })
+        )[0] ?? "";
+      const first = await on.until(await on.receive(), "dead");
+      await on.clock.advance(3_600_000);
+      const second = await on.until(await again(first.run.event), "dead");
+      expect(second.actions.map(({ status }) => status)).toEqual(["skipped", "failed"]);
+      isRefused = false;
+      await on.clock.advance(3_600_000);
+      const third = await on.until(await again(first.run.event), "succeeded");
+      expect(third.actions.map(({ status }) => status)).toEqual(["skipped", "done"]);
+      expect(third.actions[0]?.reason).toBe(`already done by ${first.actions[0]?.id}`);
+      expect(coupon.effects).toHaveLength(1);
+      expect(mails).toEqual([{ to: "a@acme.example", subject: "s", text: "Use CODE" }]);
+    });
+
+    it("waits for another run that is at the same, and takes its result", async () => {
+      let isGone = true;
+      const slack = recordingExecutor({
+        before: () => {
+          if (isGone) throw new ServiceError("slack", "timeout", "no answer", { effect: "unknown" });
+        },
+      });
+      const on = open({
+        agent: agentThat(async () => [post("post", { subject: "repo#7" })]),
+        executors: { "slack.message": slack },
+      });
+      const first = await on.receive();
+      await on.until(first, "waiting");
+      const second = await on.until(await on.receive(), "waiting");
+      const [held] = await actionsOf(first);
+      expect(second.run).toMatchObject({
+        attempts: 0,
+        waitingFor: { reason: expect.stringContaining(`waits for ${held?.id}`) },
+      });
+      isGone = false;
+      await on.until(first, "succeeded");
+      const done = await on.until(second.run.id, "succeeded");
+      expect(done.actions).toMatchObject([
+        { status: "skipped", reason: `already done by ${held?.id}`, ref: { id: "made-2" } },
+      ]);
+      expect(slack.effects).toHaveLength(1);
+    });
+
     it("skips the same key with another payload, and shows it", async () => {
       const slack = recordingExecutor();
       let text = "first";
