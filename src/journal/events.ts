@@ -2,14 +2,15 @@
 import type { Delivery } from "../domain/event.ts";
 import { sha256 } from "../domain/json.ts";
 import { JournalUnavailable } from "../domain/errors.ts";
-import type { AcceptRequest, Acceptance, AcceptedItem } from "../domain/ports.ts";
+import type { AcceptRequest, Acceptance, AcceptedItem, ReplayRequest } from "../domain/ports.ts";
 import { expansionAgent } from "../domain/run.ts";
-import { insertRuns, nextGeneration } from "./runs.ts";
+import { nextGeneration } from "./generations.ts";
+import { insertRuns } from "./runs.ts";
 import { putState } from "./state.ts";
 import { evidenceInRow, keepSignedRequest } from "./receipts.ts";
 import { integer, integerOrNull, text } from "./rows.ts";
 import { sql, together } from "./sql.ts";
-import type { Rows, Sql, Transaction } from "./sql.ts";
+import type { Row, Rows, Sql, Transaction } from "./sql.ts";
 import { place } from "./vault.ts";
 
 /** Rises to at least 400 days of keys: they are never erased with the content. */
@@ -178,9 +179,18 @@ function* tryAgain(tx: Transaction, known: string, { event, runs }: Acceptance):
     known,
   );
   tx.changed("event", known);
-  const orderAt = integerOrNull(stored, "occurred_at") ?? integer(stored, "received_at");
-  return yield* insertRuns(tx, known, orderAt, ended.generation, again);
+  return yield* insertRuns(tx, known, orderOf(stored), ended.generation, again);
 }
+
+export function* replay(tx: Transaction, { event, runs }: ReplayRequest): Sql<string[]> {
+  const stored = yield* sql.get("SELECT received_at, occurred_at FROM events WHERE id = ? FOR UPDATE", event);
+  if (!stored) throw new Error(`event ${event} is not there`);
+  return yield* insertRuns(tx, event, orderOf(stored), yield* nextGeneration(event), runs);
+}
+
+/** By which a run replaces older ones of its key: the provider's time, and ours where it gives none. */
+const orderOf = (stored: Row): number =>
+  integerOrNull(stored, "occurred_at") ?? integer(stored, "received_at");
 
 /** Null when it completed, may still do so, or is not to be tried again; `agents` is null when its routing failed. */
 function* neverCompleted(

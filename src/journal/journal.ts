@@ -4,12 +4,12 @@ import { actionsOf, approve, beginAction, endAction, recordPlan, reject } from "
 import { recordDeed } from "./audit.ts";
 import { discard } from "./dead-letters.ts";
 import { dueAgents, dueRuns, nextDue, parkedFor, wakeParked } from "./due.ts";
-import { accept, exclusiveKeys, keepMalformed } from "./events.ts";
+import { accept, exclusiveKeys, keepMalformed, replay } from "./events.ts";
 import { forgetNext } from "./forgetting.ts";
 import { createReads } from "./reads.ts";
 import { receiptOf } from "./receipts.ts";
 import { eraseContent, eraseHistory, eraseKeys } from "./retention.ts";
-import { cancel, claim, extendLease, handBack, releaseOrphans, replay, settle } from "./runs.ts";
+import { cancel, claim, extendLease, handBack, releaseOrphans, settle } from "./runs.ts";
 import type { Database } from "./sql.ts";
 import { getState, listState, putState } from "./state.ts";
 import { recordDecision, recordStep, stepsOf } from "./steps.ts";

@@ -2,13 +2,14 @@
 import type { ActionStatus } from "../domain/action.ts";
 import type { AttemptPlace } from "../domain/attempt.ts";
 import { Conflict, LeaseLost } from "../domain/errors.ts";
-import type { Claim, ClaimKey, NewRun, ReplayRequest, Verdict } from "../domain/ports.ts";
+import type { Claim, ClaimKey, NewRun, Verdict } from "../domain/ports.ts";
 import { isFinal, statesBefore } from "../domain/run.ts";
-import type { DecidedBy, Run, RunStatus, WaitingFor } from "../domain/run.ts";
+import type { DecidedBy, RunStatus, WaitingFor } from "../domain/run.ts";
 import { recordAttempt, recordLostAttempt } from "./attempts.ts";
 import { clearReplaced } from "./dead-letters.ts";
-import { bodyFrom, eventFrom, integer, integerOrNull, marks, runFrom, text, textOrNull } from "./rows.ts";
+import { bodyFrom, eventFrom, integer, marks, runFrom, text, textOrNull } from "./rows.ts";
 import { lookIn } from "./due.ts";
+import { actedFirstAt } from "./generations.ts";
 import { claimable, giveTurn, keyOf, lockKey, storedKey } from "./concurrency.ts";
 import type { Key } from "./concurrency.ts";
 import { sql } from "./sql.ts";
@@ -163,19 +164,6 @@ export function* claim(tx: Transaction, id: string, owner: string, leaseMs: numb
     crashes: integer(run, "crashes"),
     actedFirstAt: yield* actedFirstAt(runFrom(run)),
   };
-}
-
-function* actedFirstAt({ event, agent, generation }: Run): Sql<number | null> {
-  if (generation === 0) return null;
-  const row = yield* sql.get(
-    `SELECT min(r.created_at) AS at FROM runs r WHERE r.event = ? AND r.agent = ? AND r.generation < ?
-       AND EXISTS (SELECT 1 FROM actions a WHERE a.run = r.id AND a.dry_run = 0
-                     AND a.status IN ('done', 'executing', 'uncertain'))`,
-    event,
-    agent,
-    generation,
-  );
-  return row ? integerOrNull(row, "at") : null;
 }
 
 /** From then on it rests before the next attempt: a bystander is not there when the process dies again. */
@@ -399,15 +387,4 @@ function* move(tx: Transaction, run: string, to: RunStatus, set: string, ...valu
   );
   if (moved !== 1) throw new Error(`run ${run} can't become ${to} from the state it is in`);
   tx.changed("run", run);
-}
-
-export function* replay(tx: Transaction, { event, runs }: ReplayRequest): Sql<string[]> {
-  const row = yield* sql.get("SELECT received_at AS at FROM events WHERE id = ? FOR UPDATE", event);
-  return yield* insertRuns(tx, event, integer(row ?? {}, "at"), yield* nextGeneration(event), runs);
-}
-
-/** A generation above all earlier ones of the event, so that (event, agent, generation) stays unique. */
-export function* nextGeneration(event: string): Sql<number> {
-  const row = yield* sql.get("SELECT max(generation) AS n FROM runs WHERE event = ?", event);
-  return (row ? (integerOrNull(row, "n") ?? -1) : -1) + 1;
 }

@@ -355,6 +355,21 @@ export function journalContract(
         expect((await runOf(newer.runs[0] ?? "")).status).toBe("queued");
       });
 
+      it("orders a replay by its event's time too: an older event never takes the place of a newer one", async () => {
+        const older = await accept("a", superseding(), { occurredAt: 1_000 });
+        await settle(await claimed(older.runs[0] ?? ""), { kind: "dead", reason: "gone" });
+        await clock.advance(60_000);
+        const newer = await accept("b", superseding(), { occurredAt: 2_000 });
+        const [again = ""] = await on.journal.replay({ event: older.event, runs: superseding() });
+        expect((await runOf(newer.runs[0] ?? "")).status).toBe("queued");
+        expect(await runOf(again)).toMatchObject({
+          status: "cancelled",
+          reason: expect.stringContaining("newer event"),
+        });
+        const [last = ""] = await on.journal.replay({ event: newer.event, runs: superseding() });
+        expect((await runOf(last)).status).toBe("queued");
+      });
+
       it("leaves a run that is at work", async () => {
         const older = await accept("a", superseding(), { occurredAt: 1_000 });
         await claimed(older.runs[0] ?? "");
