@@ -187,6 +187,7 @@ export function* approve(
     );
   }
   const input = edited ?? action.input;
+  if (action.status === "uncertain") yield* takeFromUncertain(action);
   yield* move(
     tx,
     id,
@@ -199,6 +200,19 @@ export function* approve(
   );
   yield* requeueReviewed(tx, action.run, run);
   return yield* decided(action.run);
+}
+
+/**
+ * Whoever approves an action of unknown outcome says that it is to be done, whichever run began it first: the key is its
+ * own from then on, where no more is known of the other.
+ */
+function* takeFromUncertain({ id, key }: Action): Sql<void> {
+  yield* sql.run(
+    `UPDATE keys SET ref = ? WHERE scope = 'action' AND key = ?
+       AND (SELECT status FROM actions WHERE actions.id = keys.ref) = 'uncertain'`,
+    id,
+    key,
+  );
 }
 
 export function* reject(tx: Transaction, id: string, reason: string, by: string): Sql<Decided> {

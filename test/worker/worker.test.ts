@@ -385,6 +385,61 @@ describe("worker", () => {
       expect(mails).toEqual([{ to: "a@acme.example", subject: "s", text: "Use CODE" }]);
     });
 
+    it("sends again what a person approved, though a dead run left it of unknown outcome, and then never more", async () => {
+      let isGone = true;
+      const sent: string[] = [];
+      const on = open({
+        agent: agentThat(async () => [
+          post("mail", {
+            kind: "email.send",
+            subject: "sub_1",
+            input: { to: "a@acme.example", subject: "s", text: "t" },
+          }),
+          post("post", { subject: "sub_1" }),
+        ]),
+        executors: {
+          "email.send": recordingExecutor({
+            repeat: "never",
+            execute: async (_input, key) => {
+              sent.push(key);
+              if (isGone) throw new ServiceError("email", "timeout", "no answer", { effect: "unknown" });
+              return { id: "m" };
+            },
+          }),
+          "slack.message": recordingExecutor({
+            before: (attempt) => {
+              if (attempt === 1) throw new ServiceError("slack", "invalid", "answered 422");
+            },
+          }),
+        },
+      });
+      const again = async (event: string) =>
+        (
+          await on.journal.replay({
+            event,
+            runs: on.inbox.runsFor({ id: event, source: "github", type: "x", receivedAt: 0 }, {}),
+          })
+        )[0] ?? "";
+      const first = await on.until(await on.receive(), "dead");
+      expect(first.actions.map(({ status }) => status)).toEqual(["uncertain", "failed"]);
+      const second = await on.until(await again(first.run.event), "awaiting_review");
+      const third = await on.until(await again(first.run.event), "awaiting_review");
+      for (const { actions } of [second, third]) {
+        expect(actions[0]).toMatchObject({ status: "uncertain" });
+        expect(sent).toHaveLength(1);
+      }
+      isGone = false;
+      for (const { run, actions } of [second, third]) {
+        await on.review.approve(actions[0]?.id ?? "", { hash: actions[0]?.hash ?? "", by: "test" });
+        await on.until(run.id, "succeeded");
+        expect(sent).toHaveLength(2);
+      }
+      expect((await actionsOf(third.run.id))[0]).toMatchObject({
+        status: "skipped",
+        reason: `already done by ${second.actions[0]?.id}`,
+      });
+    });
+
     it("waits for another run that is at the same, and takes its result", async () => {
       let isGone = true;
       const slack = recordingExecutor({
