@@ -33,6 +33,8 @@ export type Message = {
   /** Of the first mail of the thread. */
   readonly threadKey: string;
   readonly from: { readonly name: string; readonly address: string };
+  /** Whom it is addressed to; absent in what was gathered by earlier versions. */
+  readonly to?: readonly string[];
   readonly subject: string;
   readonly text: string;
   readonly labels: readonly string[];
@@ -84,6 +86,9 @@ const attachmentsOf = (email: Email | null): Message["attachments"] =>
     bytes: sizeOf(attachment.content),
   }));
 
+const addressees = (list: readonly { readonly address?: string | undefined }[]): string[] =>
+  list.flatMap(({ address }) => (address ? [address.trim().toLowerCase()] : [])).slice(0, 20);
+
 /** Throws EventFault for what is no mail at all. */
 export async function parseMessage(payload: unknown): Promise<Parsed> {
   const parsed = Payload.safeParse(payload);
@@ -110,6 +115,7 @@ export async function parseMessage(payload: unknown): Promise<Parsed> {
         name: visible(from.name).trim().slice(0, 200),
         address: from.address.trim().toLowerCase(),
       },
+      to: addressees(input.to ?? email?.to ?? []),
       subject: redactPersonal(
         visible(input.subject ?? email?.subject ?? "")
           .replace(/\s+/g, " ")

@@ -1,65 +1,36 @@
 /** The limits that a user sets in prompts/email-triage.yaml, with a default for each. */
 import { z } from "../../src/agent-kit.ts";
 
-const words = (defaults: string[]) => z.array(z.string().min(2)).default(defaults);
+/** Separated by commas. */
+const words = (defaults: string) => z.array(z.string().min(2)).default(defaults.split(/,\s*/));
 
 const Rules = z
   .strictObject({
-    lead: words([
-      "pricing",
-      "quote",
-      "demo",
-      "trial",
-      "evaluate",
-      "interested in",
-      "sales",
-      "buy",
-      "seats",
-      "angebot",
-    ]),
-    billing: words([
-      "invoice",
-      "refund",
-      "charged",
-      "payment",
-      "billing",
-      "receipt",
-      "vat",
-      "credit card",
-      "rechnung",
-    ]),
-    bug: words([
-      "error",
-      "bug",
-      "crash",
-      "broken",
-      "fails",
-      "exception",
-      "not working",
-      "doesn't work",
-      "500",
-      "fehler",
-    ]),
-    feedback: words([
-      "feature request",
-      "suggestion",
-      "feedback",
-      "would be great",
-      "wish",
-      "love the",
-      "idea",
-    ]),
-    urgent: words([
-      "urgent",
-      "outage",
-      "down for",
-      "all users",
-      "production is",
-      "data loss",
-      "security",
-      "breach",
-      "asap",
-    ]),
+    lead: words(
+      `pricing, price, quote, quotation, demo, trial, interested in, sales, buy, purchase, seat, licence, license,
+       angebot, preis, lizenz, devis, tarif, presupuesto, precio, orçamento, preço, preventivo, prezzo, offerte, prijs,
+       料金, 価格, 見積, デモ`,
+    ),
+    billing: words(
+      `invoice, bill, refund, charge, payment, billing, receipt, vat, credit card, renewal, subscription, fee, pay,
+       rechnung, rückerstattung, zahlung, facture, remboursement, factura, reembolso, pago, fatura, pagamento, fattura,
+       rimborso, factuur, betaling, 請求, 領収書, 支払`,
+    ),
+    bug: words(
+      `error, bug, crash, broken, fail, exception, not working, doesn't work, 500, fehler, kaputt, erreur, panne,
+       problème, fallo, erro, errore, guasto, storing, エラー, 不具合, 障害`,
+    ),
+    support: words(
+      `help, question, settings, hilfe, frage, aide, ayuda, pregunta, ajuda, dúvida, aiuto, domanda, hulp, vraag, 質問,
+       使い方`,
+    ),
+    feedback: words(
+      `feature request, suggestion, feedback, would be great, wish, love the, idea, excellent, wonderful, vorschlag,
+       lob, sugerencia, sugestão, suggerimento, 要望`,
+    ),
+    urgent: words(
+      `urgent, outage, down for, all users, production is, data loss, security, breach, asap, dringend, urgente`,
+    ),
   })
   .prefault({});
 
