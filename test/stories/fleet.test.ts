@@ -219,7 +219,10 @@ describe.skipIf(!postgresPresent)(`a start${postgresNote}`, { concurrent: true }
     expect(said).not.toContain(" at ");
   });
 
-  it("that waits for another process to change the tables can be stopped", async ({ expect, onTestFinished }) => {
+  it("that waits for another process to change the tables can be stopped", async ({
+    expect,
+    onTestFinished,
+  }) => {
     const database = await testDatabase();
     const other = new pg.Client({ connectionString: database.url });
     await other.connect();
