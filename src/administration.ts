@@ -2,6 +2,7 @@
 import type { Audit } from "./domain/audit.ts";
 import type { Admin, Control, ProcessRow, Readiness } from "./http/admin.ts";
 import { dashboardFolder, version } from "./package.ts";
+import type { Gauges } from "./gauges.ts";
 import type { Parts } from "./parts.ts";
 import { createPauses } from "./pauses.ts";
 import { sourceRows } from "./source-rows.ts";
@@ -14,6 +15,7 @@ import { createReview } from "./worker/review.ts";
 interface AdministrationParts extends Parts {
   readonly upkeep: Upkeep;
   readonly audit: Audit;
+  readonly gauges: Pick<Gauges, "refresh">;
   readonly token: string;
   readonly ready: () => Promise<Readiness>;
   readonly processes: () => Promise<ProcessRow[]>;
@@ -34,6 +36,12 @@ export async function startAdministration(parts: AdministrationParts): Promise<A
     ...parts,
     ...store,
     control: controlOf(parts),
+    metrics: {
+      async render() {
+        await parts.gauges.refresh();
+        return parts.metrics.render();
+      },
+    },
     breakers: () => guard.list(),
     sources: () =>
       sourceRows({ reads: store.reads, clock, current, watches, healedUntil: healing.healedUntil }),

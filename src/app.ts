@@ -128,7 +128,7 @@ function groundFor(
   const config = () => inForce.settings.loaded.config;
   const ground: Ground = {
     ...known,
-    ...createGuarding({ ...known, ...store, config, alerts }),
+    ...createGuarding({ ...known, ...store, settings: () => inForce.settings.loaded, alerts }),
     alerts,
     ids: createIds(clock),
   };
@@ -201,15 +201,18 @@ async function startParts(
     role,
     settings: () => current().settings,
   });
+  const gauges = keepGauges(ground);
   // Webhooks are stored from here on; what people look at is loaded meanwhile.
   const administration = await startAdministration({
     ...parts,
     upkeep,
     audit,
+    gauges,
     token: adminToken,
     ready: () => readiness.check(configFaults),
     processes: processes.list,
   }).catch(async (error: unknown) => {
+    await gauges.stop();
     await processes.stop();
     await receiving?.close(0);
     await queue.close();
@@ -219,7 +222,6 @@ async function startParts(
     ? startWorking(parts, { watches: upkeep.watches, onSettled: readiness.settled })
     : null;
   const leading = works ? lead({ ...ground, begin: upkeep.begin }) : null;
-  const gauges = keepGauges(ground);
   const trouble = tellTrouble(ground);
   const hourly = everyHour(clock, async (signal) => {
     showSecretAges(metrics, current().settings.loaded.config, clock.now());

@@ -1,7 +1,8 @@
 /** What stands before every call to a service, from the configuration in force: breakers, pauses and rates. */
-import type { Config } from "./config/schema.ts";
-import { isDestination } from "./domain/action-kinds.ts";
+import type { LoadResult } from "./config/load.ts";
+import { destinationNames, isDestination } from "./domain/action-kinds.ts";
 import type { State } from "./domain/ports.ts";
+import { modelService } from "./llm/provider-call.ts";
 import type { Alerts } from "./observability/alerts.ts";
 import type { Log } from "./observability/log.ts";
 import type { Metrics } from "./observability/metrics.ts";
@@ -14,9 +15,11 @@ import type { Turns } from "./resilience/turns.ts";
 import { isFree, wake } from "./worker/waking.ts";
 import type { WakingParts } from "./worker/waking.ts";
 
+type Loaded = Pick<Extract<LoadResult, { ok: true }>, "config" | "idle">;
+
 export interface GuardingParts {
   readonly state: State;
-  readonly config: () => Config;
+  readonly settings: () => Loaded;
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly alerts: Pick<Alerts, "raise">;
@@ -25,7 +28,8 @@ export interface GuardingParts {
 }
 
 export function createGuarding(parts: GuardingParts): { readonly guard: Guard; readonly turns: Turns } {
-  const { state, clock, config, journal, log } = parts;
+  const { state, clock, journal, log } = parts;
+  const config = () => parts.settings().config;
   const turns = createTurns({
     state,
     clock,
@@ -34,6 +38,7 @@ export function createGuarding(parts: GuardingParts): { readonly guard: Guard; r
   const guard = createGuard({
     state,
     clock,
+    known: () => servicesOf(parts.settings()),
     settings: () => {
       const { failures, openFor } = config().breakers;
       return { ...defaultBreaker, failures, openForMs: openFor };
@@ -51,6 +56,14 @@ export function createGuarding(parts: GuardingParts): { readonly guard: Guard; r
   });
   return { guard, turns };
 }
+
+/** What is called as things are configured: destinations with credentials and models with a key. */
+const servicesOf = ({ config, idle }: Loaded): string[] => [
+  ...destinationNames.filter((name) => config.destinations[name] && !idle.destinations.has(name)),
+  ...Object.entries(config.models).flatMap(([name, model]) =>
+    idle.models.has(name) ? [] : [modelService(model)],
+  ),
+];
 
 const stateCodes = { closed: 0, "half-open": 1, open: 2 } as const;
 

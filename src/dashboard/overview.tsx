@@ -92,7 +92,7 @@ function Lights() {
         {({ items }) =>
           items.length === 0 ? (
             <Empty>
-              <p>No service was called yet.</p>
+              <p>Nothing is called: no destination has credentials, no model a key.</p>
             </Empty>
           ) : (
             <ul class="rows">

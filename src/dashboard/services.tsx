@@ -73,7 +73,7 @@ export function Breakers() {
           {({ items }) =>
             items.length === 0 ? (
               <Empty>
-                <p>No service was called yet. Breakers appear with the first call.</p>
+                <p>No destination has credentials and no model has a key: nothing is called.</p>
               </Empty>
             ) : (
               <ul class="rows">

@@ -1,4 +1,4 @@
-import type { Model, ModelPrice } from "../domain/ports.ts";
+import type { ModelPrice } from "../domain/ports.ts";
 import { ServiceError } from "../domain/errors.ts";
 import type { FaultKind } from "../domain/errors.ts";
 import { deadline } from "../resilience/clock.ts";
@@ -21,7 +21,7 @@ export interface ModelOptions {
 }
 
 /** The name of a model's breaker. */
-export const modelService = (model: Pick<Model, "provider" | "model">): string =>
+export const modelService = (model: { readonly provider: string; readonly model: string }): string =>
   `model:${model.provider}/${model.model}`;
 
 /** Settles as the promise does, or rejects with the signal's reason when that aborts first. */

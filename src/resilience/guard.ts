@@ -32,6 +32,8 @@ export interface BreakerView {
 }
 
 export interface GuardParts {
+  /** Services that are listed although nothing has moved their breakers yet. */
+  readonly known?: () => readonly string[];
   readonly state: State;
   readonly clock: Clock;
   readonly settings: () => BreakerSettings;
@@ -72,7 +74,7 @@ const longestRefusalPauseMs = 3_600_000;
 /** A person's pause has no end of its own. Resuming wakes those who wait; this is for one that was cut short. */
 const personPauseRecheckMs = 900_000;
 
-export function createGuard({ state, clock, settings, onChange }: GuardParts): Guard {
+export function createGuard({ state, clock, settings, onChange, known = () => [] }: GuardParts): Guard {
   /** Applies a pure change to the stored breaker until no one else was faster. Returns what it was before. */
   async function change(service: string, next: (breaker: Breaker) => Breaker): Promise<Breaker> {
     for (;;) {
@@ -218,10 +220,10 @@ export function createGuard({ state, clock, settings, onChange }: GuardParts): G
       const breakers = new Map((await state.list("breaker")).map((row) => [row.key, row.value as Breaker]));
       const pauses = new Map((await state.list("pause")).map((row) => [row.key, row.value as Pause | null]));
       // What is no service (`all`, an agent) is of interest while it is paused.
-      const known = [...pauses].flatMap(([name, pause]) =>
+      const paused = [...pauses].flatMap(([name, pause]) =>
         pause || (name !== "all" && !name.startsWith("agent:")) ? [name] : [],
       );
-      return [...new Set([...breakers.keys(), ...known])].sort().map((service): BreakerView => {
+      return [...new Set([...breakers.keys(), ...paused, ...known()])].sort().map((service): BreakerView => {
         const breaker = breakers.get(service) ?? closedBreaker;
         return {
           service,

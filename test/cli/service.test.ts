@@ -227,6 +227,16 @@ describe("deciding", () => {
     const [first] = mine;
     expect(first).toBeDefined();
 
+    const read = async (path: string) =>
+      (
+        await fetch(`${program.adminUrl}${path}`, { headers: { authorization: `Bearer ${program.token}` } })
+      ).text();
+    const metrics = await read("/metrics");
+    expect(metrics).toContain(`\nsignalbox_reviews_pending ${held.length}\n`);
+    expect(metrics).toMatch(/\nsignalbox_queue_depth\{state="awaiting_review"\} [1-9]\n/);
+    expect(metrics).toContain('\nsignalbox_breaker_state{service="github"} 0\n');
+    expect(await read("/api/breakers")).toContain('{"service":"github","state":"closed","failures":0,');
+
     const blind = await program.cli("review", "approve", first?.id ?? "");
     expect(blind.code).toBe(2);
     expect(blind.stderr).toContain("--hash");

@@ -10,7 +10,7 @@ const failing = async () => {
   throw down;
 };
 
-function open(state = memoryState()) {
+function open(state = memoryState(), known: readonly string[] = []) {
   const clock = manualClock();
   const told: string[] = [];
   const make = () =>
@@ -18,6 +18,7 @@ function open(state = memoryState()) {
       state,
       clock,
       settings: () => settings,
+      known: () => known,
       onChange: (change) => told.push(`${change.service} ${change.state}`),
     });
   return { clock, told, guard: make(), other: make() };
@@ -29,6 +30,16 @@ describe("guard", () => {
     for (let call = 0; call < 2; call += 1) await expect(guard.call("github", failing)).rejects.toBe(down);
     await expect(other.call("github", async () => 1)).rejects.toThrow(ServiceClosed);
     expect(told).toEqual(["github open"]);
+  });
+
+  it("lists what is known as closed before anything moved it, and once", async () => {
+    const { guard } = open(memoryState(), ["slack", "github"]);
+    await guard.call("github", failing).catch(() => {});
+    await guard.call("slack", async () => 1);
+    expect((await guard.list()).map(({ service, state, failures }) => [service, state, failures])).toEqual([
+      ["github", "closed", 1],
+      ["slack", "closed", 0],
+    ]);
   });
 
   it("lets one probe in per fleet, and everyone when it succeeds", async () => {
