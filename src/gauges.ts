@@ -42,14 +42,16 @@ export function keepGauges({ store, guard, metrics, clock, log }: Ground): Gauge
   });
   return {
     ...rounds,
-    refresh: () =>
-      new Promise((resolve) => {
-        const late = clock.after(patienceMs, resolve);
-        const done = () => {
-          late.cancel();
-          resolve();
-        };
-        once().then(done, done);
-      }),
+    async refresh() {
+      let giveUp = (): void => {};
+      const late = clock.after(patienceMs, () => giveUp());
+      try {
+        await Promise.race([once(), new Promise<void>((resolve) => (giveUp = resolve))]);
+      } catch {
+        // The next round says so, once.
+      } finally {
+        late.cancel();
+      }
+    },
   };
 }
