@@ -93,11 +93,16 @@ const model = z.strictObject({
 // ── Routes ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const expression = z.string().min(1, "must not be empty").max(4_000);
+/** Zendesk writes its types at length, and its events are known by the short form: both name the same. */
+const eventType = z
+  .string()
+  .min(1, "must not be empty")
+  .transform((text) => text.replace(/^zen:event-type:(?=.)/, ""));
 const route = z.strictObject({
   name: name.describe("A name of your choice, shown wherever the route's runs are."),
   source: z.string().describe("The name of a source above."),
   events: z
-    .array(z.string().min(1, "must not be empty"))
+    .array(eventType)
     .min(1, "needs at least one event type, such as `pull_request.*`")
     .describe("Event types in the provider's own words. `*` stands for anything: `pull_request.*`."),
   match: matchPattern

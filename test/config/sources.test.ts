@@ -107,6 +107,29 @@ it.each(["zendesk", "linear"])("a %s source needs its secrets only", async (type
   expect((await good(text, { env })).config.sources["one"]).toEqual({ type, secrets: ["a"] });
 });
 
+describe("a Zendesk source", () => {
+  it("has its events named as Zendesk writes them, or as they are shown here", async () => {
+    const { config } = await good(
+      `version: 1
+sources:
+  desk: { type: zendesk, secrets: ["\${SECRET}"] }
+routes:
+  - name: tickets
+    source: desk
+    events: ["zen:event-type:ticket.created", ticket.comment_added, "zen:event-type:user.*", "zen:event-type:"]
+    agent: pr-review
+`,
+      { env },
+    );
+    expect(config.routes[0]?.events).toEqual([
+      "ticket.created",
+      "ticket.comment_added",
+      "user.*",
+      "zen:event-type:",
+    ]);
+  });
+});
+
 describe("a standard-webhooks source", () => {
   const standard = (secrets: string): string =>
     `version: 1\nsources:\n  partner: { type: standard-webhooks, secrets: [${secrets}] }\n`;
