@@ -2,6 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import { Rejection } from "../domain/errors.ts";
 import type { Clock } from "../resilience/clock.ts";
+import type { Share } from "./large-bodies.ts";
 
 /** The sender went away, or was cut off for being too slow, before the body was whole. There is nobody to answer. */
 export class Aborted extends Error {
@@ -10,6 +11,11 @@ export class Aborted extends Error {
 
 export const tooLarge = (limit: number): Rejection =>
   new Rejection(413, "too_large", `the body is larger than the ${limit} bytes that this source takes`);
+
+const noRoom = (): Rejection =>
+  new Rejection(503, "busy", "too many large bodies are coming in at once; send it again", {
+    retryAfterSeconds: 5,
+  });
 
 /** The announced length in bytes; null for chunked bodies. */
 export function announcedLength(request: IncomingMessage): number | null {
@@ -20,8 +26,8 @@ export function announcedLength(request: IncomingMessage): number | null {
 export const hasBody = (request: IncomingMessage): boolean =>
   request.headers["transfer-encoding"] !== undefined || (announcedLength(request) ?? 0) > 0;
 
-/** The whole body. Throws Rejection 413 as soon as it grows beyond `limit`, and Aborted. */
-export function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
+/** The whole body. Throws Rejection 413 as soon as it grows beyond `limit`, 503 when its share can't grow, and Aborted. */
+export function readBody(request: IncomingMessage, limit: number, share: Share): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -35,8 +41,8 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Buffe
       settle(() => reject(new Aborted("the sender went away in the middle of the body")));
     request.on("data", (chunk: Buffer) => {
       size += chunk.length;
-      if (size <= limit) chunks.push(chunk);
-      else settle(() => reject(tooLarge(limit)));
+      if (size <= limit && share.grow(size)) chunks.push(chunk);
+      else settle(() => reject(size > limit ? tooLarge(limit) : noRoom()));
     });
     request.once("end", whole);
     request.once("close", gone);

@@ -25,6 +25,8 @@ import type { Answer } from "./answer.ts";
 import { createBadSignatures } from "./bad-signatures.ts";
 import { Aborted, announcedLength, readBody, tooLarge } from "./body.ts";
 import type { Door } from "./doors.ts";
+import { createLargeBodies } from "./large-bodies.ts";
+import type { Share } from "./large-bodies.ts";
 import { listenFault } from "./listen-fault.ts";
 
 /** All optional; times in milliseconds, sizes in bytes. */
@@ -39,6 +41,8 @@ interface IngestLimits {
   readonly maxHeaderBytes?: number;
   /** Bad signatures per address and minute that are answered 401; further ones are answered 429. 60. */
   readonly badSignaturesPerMinute?: number;
+  /** What all bodies may hold at once beyond the first megabyte of each. 256 MB. */
+  readonly largeBodiesBytes?: number;
 }
 
 export interface IngestOptions {
@@ -91,7 +95,9 @@ const defaults: Required<IngestLimits> = {
   keepAliveMs: 65_000,
   maxHeaderBytes: 16_384,
   badSignaturesPerMinute: 60,
+  largeBodiesBytes: 256_000_000,
 };
+const ordinaryBytes = 1_000_000;
 
 /** Throws an Error when an entry of `trustProxy` is no address. */
 export function createIngest(options: IngestOptions): Ingest {
@@ -99,6 +105,7 @@ export function createIngest(options: IngestOptions): Ingest {
   const limits = { ...defaults, ...options.limits };
   const addresses = createLiveAddresses(() => options.trustProxy ?? noProxy);
   const badSignatures = createBadSignatures(limits.badSignaturesPerMinute, clock);
+  const largeBodies = createLargeBodies(limits.largeBodiesBytes, ordinaryBytes);
   const inFlight = new Set<Promise<void>>();
   let stopping = false;
 
@@ -163,19 +170,21 @@ export function createIngest(options: IngestOptions): Ingest {
     receivedAt: number,
     beforeBody: () => void,
   ): Promise<Outcome> {
+    const share = largeBodies.share();
     try {
-      return await receive(known(source), request, receivedAt, beforeBody);
+      return await receive(known(source), request, { receivedAt, beforeBody, share });
     } catch (error) {
       if (error instanceof Aborted) throw error;
       return refusal(error, source, addresses.of(request));
+    } finally {
+      share.giveBack();
     }
   }
 
   async function receive(
     source: Source,
     request: IncomingMessage,
-    receivedAt: number,
-    beforeBody: () => void,
+    { receivedAt, beforeBody, share }: { receivedAt: number; beforeBody: () => void; share: Share },
   ): Promise<Outcome> {
     const door = options.doors?.(source.name) ?? {};
     admit(source, door, request);
@@ -183,7 +192,7 @@ export function createIngest(options: IngestOptions): Ingest {
     const length = announcedLength(request);
     if (length !== null && length > most) throw tooLarge(most);
     beforeBody();
-    const body = await readBody(request, most);
+    const body = await readBody(request, most, share);
     const raw = rawRequest(request, body, receivedAt, addresses.of(request));
     const handshake = source.handshake?.(raw);
     if (handshake) return { answer: handshake, result: "handshake" };

@@ -481,6 +481,36 @@ describe("a body that is too large", () => {
     expect(await heard).toContain("413 Payload Too Large");
   });
 
+  it("waits its turn while others hold the memory; ordinary ones never do, and what was held is given back", async () => {
+    const { url, port, counted } = await start({ limits: { largeBodiesBytes: 1_000_000 } });
+    const large = pullRequest(`{"large":"${"a".repeat(1_200_000)}"}`);
+    const ordinary = pullRequest(`{"ordinary":"${"b".repeat(900_000)}"}`, { "X-GitHub-Delivery": "d-2" });
+    const statusOf = async (sent: typeof large) => (await post(`${url}/webhooks/github`, sent)).status;
+    // Each is done with its room once it is answered, whatever the answer.
+    for (let at = 0; at < 10; at += 1) expect(await statusOf(large)).toBe(200);
+    const unsigned = { ...large, headers: {} };
+    for (let at = 0; at < 10; at += 1)
+      expect((await post(`${url}/webhooks/github`, unsigned)).status).toBe(401);
+    const stranger = await open(
+      port,
+      "POST /webhooks/github HTTP/1.1\r\nHost: x\r\nContent-Length: 25000000\r\n\r\n",
+    );
+    const gone = said(stranger);
+    stranger.write(Buffer.alloc(1_950_000));
+    let answer = await post(`${url}/webhooks/github`, large);
+    while (answer.status === 200) answer = await post(`${url}/webhooks/github`, large);
+    expect(answer).toMatchObject({
+      status: 503,
+      headers: { "retry-after": "5" },
+      json: { error: { code: "busy" } },
+    });
+    expect(await statusOf(ordinary)).toBe(200);
+    expect(await counted("github", "unavailable")).toBe(1);
+    stranger.destroy();
+    await gone;
+    while ((await statusOf(large)) !== 200);
+  });
+
   it("may be 25 MB for GitHub", async () => {
     const { url } = await start();
     const text = `{"a":"${"b".repeat(24_000_000)}"}`;

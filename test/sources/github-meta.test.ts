@@ -2,11 +2,12 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { once } from "node:events";
 import { afterEach, describe, expect, it } from "vitest";
-import { createGithubAddresses } from "../../src/github-addresses.ts";
+import { createGithubAddresses, wantsGithubAddresses } from "../../src/github-addresses.ts";
 import type { State } from "../../src/domain/ports.ts";
 import { silentLog } from "../../src/observability/log.ts";
 import { systemClock } from "../../src/resilience/clock.ts";
 import { readGithubHookNetworks } from "../../src/sources/github-meta.ts";
+import { good } from "../config/bench.ts";
 import { manualClock } from "../support/clock.ts";
 
 const stops: (() => void)[] = [];
@@ -108,6 +109,19 @@ describe("the list of GitHub's addresses", () => {
     const second = open(state, url);
     await second.addresses.apply();
     expect([asked(), second.seen]).toEqual([3, [["198.51.100.0/24"]]]);
+  });
+
+  it("is asked for by a source that names it, unless the configuration has a list of that name", async () => {
+    const config = async (lists: string, allowFrom: string) =>
+      (
+        await good(`version: 1
+server: { addressLists: { ${lists} } }
+sources: { code: { type: github, secrets: ["\${A:-}"], allowFrom: [${allowFrom}] } }
+`)
+      ).config;
+    expect(wantsGithubAddresses(await config("", "github"))).toBe(true);
+    expect(wantsGithubAddresses(await config("", "stripe"))).toBe(false);
+    expect(wantsGithubAddresses(await config("github: [192.0.2.0/24]", "github"))).toBe(false);
   });
 
   it("is left alone while nothing asks for it", async () => {
