@@ -259,11 +259,14 @@ function* putDown(tx: Transaction, key: ClaimKey, verdict: Verdict): Sql<void> {
       yield* sql.run(
         `UPDATE runs SET attempts = CASE WHEN attempts > ? THEN attempts - ? ELSE 0 END,
            parked_since = CASE WHEN ? = 1 THEN NULL ELSE coalesce(parked_since, ?) END,
-           streak_count = 0, streak_service = NULL WHERE id = ?`,
+           streak_count = CASE WHEN ? > 0 THEN 0 ELSE streak_count END,
+           streak_service = CASE WHEN ? > 0 THEN NULL ELSE streak_service END WHERE id = ?`,
         verdict.giveBack,
         verdict.giveBack,
         verdict.by === "ours" ? 1 : 0,
         tx.now,
+        verdict.giveBack,
+        verdict.giveBack,
         key.run,
       );
       if (verdict.askAt !== undefined) yield* lookIn(tx, verdict.service, verdict.askAt);

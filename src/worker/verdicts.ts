@@ -90,7 +90,7 @@ function park(
     reason,
     service,
     by,
-    giveBack: at.run.streak?.service === service ? at.run.streak.count : 0,
+    giveBack: at.closed?.by === "service" && at.run.streak?.service === service ? at.run.streak.count : 0,
   };
 }
 

@@ -651,6 +651,19 @@ describe("worker", () => {
       expect((await on.guard.list())[0]?.state ?? "closed").toBe("closed");
     });
 
+    it("gives no attempts back for a limit: what fails each time that it has its turn is dead after four failures", async () => {
+      const slack = recordingExecutor({
+        before: (attempt) => {
+          if (attempt % 2 === 0) throw down();
+          throw new ServiceError("slack", "rate-limited", "429", { status: 429, retryAfterMs: 60_000 });
+        },
+      });
+      const on = open({ agent: agentThat(async () => [post()]), executors: { "slack.message": slack } });
+      const found = await on.until(await on.receive(), "dead");
+      expect(slack.attempts()).toBe(8);
+      expect(found.run).toMatchObject({ attempts: 4, reason: expect.stringContaining("failed 4 times") });
+    });
+
     it("pauses a destination that refuses our credentials, parks its runs, and fills no dead letters", async () => {
       const slack = recordingExecutor({
         before: (attempt) => {
