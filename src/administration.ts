@@ -61,7 +61,7 @@ function controlOf({ store, queue, upkeep, guard, turns, current }: Administrati
     ...createReview(journal, reads, queue, () => current().work),
     ...createDeadLetters(journal, reads),
     ...createForgetting(journal),
-    ...createPauses({ guard, turns, journal, queue, agents: () => [...current().work.agents.keys()] }),
+    ...createPauses({ guard, turns, journal, reads, queue, agents: () => [...current().work.agents.keys()] }),
     heal: healing.heal,
     verify: targets.verify,
     replay: (filter, how) => replay({ ...targets, journal, queue, jobs }, filter, how),

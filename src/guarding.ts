@@ -70,7 +70,9 @@ const stateCodes = { closed: 0, "half-open": 1, open: 2 } as const;
 /** As they were when the service stopped: a breaker that is open then is open now. */
 export async function showBreakers(guard: Guard, metrics: Metrics): Promise<void> {
   for (const { service, state } of await guard.list())
-    metrics.breakerState.set({ service }, stateCodes[state]);
+    // What is paused only has no breaker.
+    if (service !== "all" && !service.startsWith("agent:"))
+      metrics.breakerState.set({ service }, stateCodes[state]);
 }
 
 function tell({ metrics, alerts, log }: GuardingParts, { service, state, reason, by }: GuardChange): void {

@@ -1,7 +1,7 @@
 /** What a person may bring to a halt: an agent, a destination, or everything but receiving. */
 import { destinationNames, isDestination } from "./domain/action-kinds.ts";
 import { Conflict } from "./domain/errors.ts";
-import type { Journal } from "./domain/ports.ts";
+import type { Journal, Reads } from "./domain/ports.ts";
 import type { Queue } from "./domain/queue.ts";
 import type { BreakerView, Guard } from "./resilience/guard.ts";
 import type { Turns } from "./resilience/turns.ts";
@@ -11,6 +11,7 @@ export interface PauseParts {
   readonly guard: Guard;
   readonly turns: Turns;
   readonly journal: Journal;
+  readonly reads: Pick<Reads, "backlog">;
   readonly queue: Queue;
   /** Names of the agents in force. */
   readonly agents: () => readonly string[];
@@ -22,7 +23,7 @@ export interface PausedRow {
 }
 
 /** `pause` and `resume` throw Conflict: not_found, and wrong_state for what is not paused. */
-export function createPauses({ guard, turns, journal, queue, agents }: PauseParts) {
+export function createPauses({ guard, turns, journal, reads, queue, agents }: PauseParts) {
   const list = async (): Promise<PausedRow[]> =>
     (await guard.list()).flatMap(({ service, paused }) =>
       paused ? [{ name: service.replace(/^agent:/, ""), paused }] : [],
@@ -44,8 +45,9 @@ export function createPauses({ guard, turns, journal, queue, agents }: PausePart
       const service = serviceOf(name, agents());
       if (!(await guard.resume(service))) throw new Conflict("wrong_state", `${name} is not paused`);
       const woken = await wake({ journal, turns }, service);
+      const held = service === "all" ? (await reads.backlog()).runs.queued : 0;
       queue.publish([]);
-      return woken;
+      return woken + held;
     },
   };
 }

@@ -1,6 +1,7 @@
 /** `signalbox review list|approve|reject`: a person's word on exactly the payload they saw. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { heldStatuses } from "../domain/action.ts";
 import { systemClock } from "../resilience/clock.ts";
 import type { Context } from "./context.ts";
 import { Failure, usage } from "./failure.ts";
@@ -9,9 +10,6 @@ import { connect } from "./service.ts";
 import type { ActionRow } from "./service.ts";
 import { age, painted, table } from "./tables.ts";
 
-/** Both wait for a person: the one before it is done, the other since nobody knows whether it was. */
-const waiting = ["awaiting_review", "uncertain"] as const;
-
 export async function listReviews(
   context: Context,
   options: { url?: string; agent?: string },
@@ -19,7 +17,7 @@ export async function listReviews(
   const { terminal } = context;
   const service = connect(context, options.url);
   const items: ActionRow[] = [];
-  for (const status of waiting) {
+  for (const status of heldStatuses) {
     const agent = options.agent === undefined ? "" : `&agent=${encodeURIComponent(options.agent)}`;
     for await (const action of everyItem<ActionRow>(service, `/api/actions?status=${status}${agent}`))
       items.push(action);

@@ -28,6 +28,9 @@ export const actionStatuses = [
 ] as const;
 export type ActionStatus = (typeof actionStatuses)[number];
 
+/** Those that wait for a person: before the one is done, and since nobody knows whether the other was. */
+export const heldStatuses = ["awaiting_review", "uncertain"] as const satisfies readonly ActionStatus[];
+
 const transitions: Readonly<Record<ActionStatus, readonly ActionStatus[]>> = {
   planned: ["executing", "awaiting_review", "done", "skipped", "uncertain"],
   awaiting_review: ["planned", "rejected", "skipped"],

@@ -353,7 +353,7 @@ export function overviewView(overview: Overview, version: string, now: number) {
       modelShare: decided === 0 ? null : overview.decided.model / decided,
     },
     deadLetters: overview.deadLetters,
-    reviewsPending: overview.actions.awaiting_review,
+    reviewsPending: overview.actions.awaiting_review + overview.actions.uncertain,
     oldestDueAt: isoOrNull(overview.oldestDueAt),
   };
 }

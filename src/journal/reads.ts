@@ -1,5 +1,5 @@
 /** What the dashboard and the CLI read. Lists are newest first; ids sort by time, so the last id is the cursor. */
-import { actionStatuses } from "../domain/action.ts";
+import { actionStatuses, heldStatuses } from "../domain/action.ts";
 import type { EventStatus } from "../domain/event.ts";
 import type {
   Backlog,
@@ -195,7 +195,10 @@ function* deadLetters(): Sql<number> {
 }
 
 function* backlog(): Sql<Backlog> {
-  const reviews = yield* sql.get("SELECT count(*) AS n FROM actions WHERE status = 'awaiting_review'");
+  const reviews = yield* sql.get(
+    `SELECT count(*) AS n FROM actions WHERE status IN (${marks(heldStatuses)})`,
+    ...heldStatuses,
+  );
   return {
     runs: yield* counts(
       `SELECT status AS name, count(*) AS n FROM runs WHERE status IN (${marks(openStatuses)}) GROUP BY status`,

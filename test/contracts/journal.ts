@@ -873,6 +873,7 @@ export function journalContract(
         await on.journal.beginAction(key(first.claim), holder);
         await settle(first.claim, { kind: "dead", reason: "gone" });
         expect(await statusOf(holder)).toBe("uncertain");
+        expect((await on.reads.backlog()).reviews).toBe(1);
         const second = await planned("b", (of) => [action(of, "post")]);
         const id = second.actions[0]?.id ?? "";
         expect(await on.journal.beginAction(key(second.claim), id)).toMatchObject({

@@ -1,6 +1,6 @@
 /** Reads and Changes over arrays, for what only looks: the admin port and the dashboard. */
 import type { Action } from "../../src/domain/action.ts";
-import { actionStatuses } from "../../src/domain/action.ts";
+import { actionStatuses, heldStatuses } from "../../src/domain/action.ts";
 import type { Attempt } from "../../src/domain/attempt.ts";
 import type { Audit, AuditRecord } from "../../src/domain/audit.ts";
 import type { Delivery, StoredEvent } from "../../src/domain/event.ts";
@@ -177,7 +177,7 @@ function readsOf(rows: MemoryRows): Reads {
     backlog: async () => ({
       runs: count(openStatuses, rows.runs),
       deadLetters: rows.runs.filter(isDeadLetter).length,
-      reviews: rows.actions.filter(({ status }) => status === "awaiting_review").length,
+      reviews: rows.actions.filter(({ status }) => heldStatuses.some((held) => held === status)).length,
       oldestDueAt: null,
     }),
     sourceActivity: async () => [],

@@ -72,7 +72,7 @@ describe("what a person paused", () => {
     });
     expect(slack.attempts()).toBe(0);
     expect(await pauses.pauses()).toMatchObject([{ name: "all", paused: { by: "person", until: null } }]);
-    await pauses.resume("all");
+    expect(await pauses.resume("all")).toBe(1);
     await on.clock.advance(1_500);
     expect((await on.reads.run(run))?.run.status).toBe("succeeded");
     expect(await pauses.pauses()).toEqual([]);
