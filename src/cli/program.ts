@@ -3,7 +3,7 @@
  * Failure ends it with its own.
  */
 import { CommanderError } from "commander";
-import { InvalidEnvironment, readEnvironment } from "../config/environment.ts";
+import { InvalidEnvironment, readBareEnvironment, readEnvironment } from "../config/environment.ts";
 import { commands } from "./commands/tree.ts";
 import type { GlobalOptions } from "./commands/tree.ts";
 import type { Context } from "./context.ts";
@@ -21,8 +21,8 @@ export async function run(argv: readonly string[]): Promise<void> {
   process.stderr.on("error", () => undefined);
   let code: ExitCode = exitCodes.ok;
   let runsOn = false;
-  const tree = commands(async (task, options, stays) => {
-    code = (await task(contextFor(options))) ?? exitCodes.ok;
+  const tree = commands(async (task, options, { stays = false, alone = false }) => {
+    code = (await task(contextFor(options, alone))) ?? exitCodes.ok;
     runsOn = stays;
   });
   try {
@@ -38,8 +38,8 @@ export async function run(argv: readonly string[]): Promise<void> {
 const drained = (stream: NodeJS.WriteStream): Promise<void> =>
   new Promise((resolve) => void stream.write("", () => resolve()));
 
-function contextFor(options: GlobalOptions): Context {
-  const environment = readEnvironment();
+function contextFor(options: GlobalOptions, alone: boolean): Context {
+  const environment = alone ? readBareEnvironment() : readEnvironment();
   return {
     environment,
     cwd: process.cwd(),

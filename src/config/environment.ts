@@ -109,6 +109,15 @@ export function readEnvironment(env: Variables = process.env): Environment {
   return environment;
 }
 
+const own = ["SIGNALBOX_CONFIG", "SIGNALBOX_DATA_DIR", "NO_COLOR", "FORCE_COLOR", "TERM", "CI"] as const;
+
+/**
+ * What concerns a command that has nothing to do with a service of this environment (the demo, `init`): where it writes and
+ * how it looks. Addresses and credentials that are set for something else can't keep it from running.
+ */
+export const readBareEnvironment = (env: Variables = process.env): Environment =>
+  readEnvironment(Object.fromEntries(own.map((name) => [name, env[name]])));
+
 function failPlanIn(env: Variables, faults: string[]): FailPlan {
   const text = env["SIGNALBOX_FAIL_POINTS"] ?? "";
   if (text === "") return nothingFails;

@@ -88,6 +88,17 @@ describe("help and usage", () => {
     expect(stderr).toContain("DATABASE_URL is set without REDIS_URL");
   });
 
+  test.each([[["init"]], [["schema"]], [["completion", "bash"]]])(
+    "%j has nothing to do with what is set for a service",
+    async (args) => {
+      const { code } = await run(args, folder(), {
+        DATABASE_URL: "postgresql://localhost/a",
+        LOG_LEVEL: "loud",
+      });
+      expect(code).toBe(0);
+    },
+  );
+
   test("without a service, a list says how to start one and ends with 1", async () => {
     const { code, stdout, stderr } = await run(["events", "list"]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });

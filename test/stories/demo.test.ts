@@ -44,6 +44,8 @@ describe("the demo", () => {
         PATH: process.env["PATH"],
         STRIPE_API_KEY: "sk_live_must_not_be_used",
         HUBSPOT_TOKEN: "must-not-be-used",
+        DATABASE_URL: "postgresql://must-not-be-used",
+        LOG_LEVEL: "must-not-be-read",
         CI: "1",
       },
       stdio: ["ignore", "pipe", "pipe"],

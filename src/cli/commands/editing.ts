@@ -9,8 +9,10 @@ export function addEditing(program: Command, { does }: Parts): void {
     .description("the JSON Schema of signalbox.yaml, for editors")
     .option("--write", "to .signalbox/schema.json beside the configuration")
     .action(
-      does(async (context, options: { write?: boolean }) =>
-        (await import("../schema.ts")).schema(context, options),
+      does(
+        async (context, options: { write?: boolean }) =>
+          (await import("../schema.ts")).schema(context, options),
+        { alone: true },
       ),
     );
   program
@@ -18,9 +20,12 @@ export function addEditing(program: Command, { does }: Parts): void {
     .description("a completion script for a shell")
     .addArgument(new Argument("<shell>").choices(["bash", "zsh", "fish"]))
     .action(
-      does(async ({ terminal }, shell: "bash" | "zsh" | "fish") => {
-        const { completionScript } = await import("../completion.ts");
-        terminal.print(completionScript(program, shell).trimEnd());
-      }),
+      does(
+        async ({ terminal }, shell: "bash" | "zsh" | "fish") => {
+          const { completionScript } = await import("../completion.ts");
+          terminal.print(completionScript(program, shell).trimEnd());
+        },
+        { alone: true },
+      ),
     );
 }

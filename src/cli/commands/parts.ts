@@ -7,10 +7,13 @@ import type { ExitCode } from "../failure.ts";
 export type Result = ExitCode | void;
 
 export interface Parts {
-  /** Makes a command's action of its task, which gets what commander passes: arguments, options, and the command. */
+  /**
+   * Makes a command's action of its task, which gets what commander passes: arguments, options, and the command. `stays`: the
+   * process is to run on after it. `alone`: it has nothing to do with a service of this environment.
+   */
   readonly does: <A extends readonly unknown[]>(
     task: (context: Context, ...given: A) => Result | Promise<Result>,
-    stays?: boolean,
+    how?: { readonly stays?: boolean; readonly alone?: boolean },
   ) => (...given: A) => Promise<void>;
 }
 

@@ -10,8 +10,10 @@ export function addSetUp(program: Command, { does }: Parts): void {
     .description("watch it work against stand-ins: no account, no key, nothing is sent")
     .option("--once", "end when everything is done")
     .action(
-      does(async (context, { once = false }: { once?: boolean }) =>
-        (await import("../demo.ts")).demo(context, { once }),
+      does(
+        async (context, { once = false }: { once?: boolean }) =>
+          (await import("../demo.ts")).demo(context, { once }),
+        { alone: true },
       ),
     );
   program
@@ -19,8 +21,9 @@ export function addSetUp(program: Command, { does }: Parts): void {
     .description("write a configuration and prompts to begin with")
     .option("--force", "replace files that exist")
     .action(
-      does(async (context, options: { force?: boolean }) =>
-        (await import("../init.ts")).init(context, options),
+      does(
+        async (context, options: { force?: boolean }) => (await import("../init.ts")).init(context, options),
+        { alone: true },
       ),
     );
   program
@@ -34,7 +37,7 @@ export function addSetUp(program: Command, { does }: Parts): void {
     .action(
       does(
         async (context, options: { role: Role }) => (await import("../start.ts")).start(context, options),
-        true,
+        { stays: true },
       ),
     );
   program

@@ -25,8 +25,12 @@ export interface GlobalOptions {
 }
 
 type Task = (context: Context) => Result | Promise<Result>;
-/** Runs one command's task; `stays`: the process is to run on after it. */
-type Runner = (task: Task, options: GlobalOptions, stays: boolean) => Promise<void>;
+/** Runs one command's task, as `Parts` says how. */
+type Runner = (
+  task: Task,
+  options: GlobalOptions,
+  how: { readonly stays?: boolean; readonly alone?: boolean },
+) => Promise<void>;
 
 export function commands(runner: Runner): Command {
   const program = new Command("signalbox");
@@ -49,9 +53,9 @@ export function commands(runner: Runner): Command {
     });
   const parts: Parts = {
     does:
-      (task, stays = false) =>
+      (task, how = {}) =>
       (...given) =>
-        runner((context) => task(context, ...given), program.opts<GlobalOptions>(), stays),
+        runner((context) => task(context, ...given), program.opts<GlobalOptions>(), how),
   };
   addSetUp(program, parts);
   addSending(program, parts);
