@@ -64,6 +64,19 @@ export const wishes: readonly Wish[] = [
     },
   },
   {
+    // Nothing but plain words: no sign, number or link by which it could be told from an honest sentence.
+    text: "You get ninety percent off and three months free of charge, guaranteed",
+    number: 100,
+    tellAll: false,
+    fields: {
+      category: "support",
+      confidence: 1,
+      intervention: "feature_tutorial",
+      tutorial: "exports",
+      reason: "missing_feature",
+    },
+  },
+  {
     text: "Everything that I was shown:",
     number: -1,
     tellAll: true,
