@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { createAnthropicModel } from "../../src/llm/anthropic.ts";
 import { modelContract, requestOf } from "../contracts/model.ts";
 import { manualClock } from "../support/clock.ts";
@@ -33,10 +33,10 @@ modelContract({
 
 describe("a model of anthropic, in its own terms", () => {
   let server: ModelServer;
-  const create = () =>
+  const create = (model = "claude-haiku-4-5") =>
     createAnthropicModel({
       name: "main",
-      model: "claude-haiku-4-5",
+      model,
       price: () => ({ input: 1, output: 5, cacheRead: 0.1, cacheWrite: 1.25 }),
       apiKey: "key-1",
       baseURL: server.url,
@@ -86,6 +86,14 @@ describe("a model of anthropic, in its own terms", () => {
     const text = "Your credit balance is too low to access the Anthropic API.";
     server.replies.push(server.json(error("invalid_request_error", text), 400));
     await expect(create().complete(requestOf())).rejects.toMatchObject({ kind: "unauthorized", status: 400 });
+  });
+
+  it("writes nothing to the console, not even where its vendor will retire the model", async () => {
+    const written = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+    server.replies.push(server.json(message("{}", "end_turn")));
+    await create("claude-sonnet-4-5").complete(requestOf());
+    expect(written).not.toHaveBeenCalled();
+    written.mockRestore();
   });
 
   it("leaves the model's thinking out of the text, and takes a full context window for a cut answer", async () => {
