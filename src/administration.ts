@@ -1,5 +1,6 @@
 /** The admin port of a process: what people see, and what they may do. */
 import type { Audit } from "./domain/audit.ts";
+import { noticeAgent } from "./domain/run.ts";
 import type { Admin, Control, ProcessRow, Readiness } from "./http/admin.ts";
 import { dashboardFolder, version } from "./package.ts";
 import type { Gauges } from "./gauges.ts";
@@ -45,7 +46,10 @@ export async function startAdministration(parts: AdministrationParts): Promise<A
     breakers: () => guard.list(),
     sources: () =>
       sourceRows({ reads: store.reads, clock, current, watches, healedUntil: healing.healedUntil }),
-    reached: () => ({ hosts: server().adminHosts, publicUrl: server().publicUrl }),
+    reached: () => {
+      const { adminHosts: hosts, adminUrl, publicUrl } = server();
+      return { hosts, urls: [adminUrl, publicUrl] };
+    },
     assets: dashboardFolder,
     version,
   });
@@ -61,7 +65,14 @@ function controlOf({ store, queue, upkeep, guard, turns, current }: Administrati
     ...createReview(journal, reads, queue, () => current().work),
     ...createDeadLetters(journal, reads),
     ...createForgetting(journal),
-    ...createPauses({ guard, turns, journal, reads, queue, agents: () => [...current().work.agents.keys()] }),
+    ...createPauses({
+      guard,
+      turns,
+      journal,
+      reads,
+      queue,
+      agents: () => [...current().work.agents.keys(), noticeAgent],
+    }),
     heal: healing.heal,
     verify: targets.verify,
     replay: (filter, how) => replay({ ...targets, journal, queue, jobs }, filter, how),

@@ -12,6 +12,8 @@ import { parseYaml } from "./config/yaml.ts";
 import { createDestinations } from "./destinations/index.ts";
 import type { DestinationName } from "./domain/action-kinds.ts";
 import type { Decider, Destination, Model, ServiceGuard } from "./domain/ports.ts";
+import { noticePlaces } from "./domain/review-notice.ts";
+import type { ReviewSettings } from "./domain/review-notice.ts";
 import type { Source, Watch } from "./domain/source.ts";
 import type { RoutingTable } from "./inbox/accept.ts";
 import { shippedAddressLists } from "./domain/network.ts";
@@ -35,7 +37,7 @@ import type { Clock } from "./resilience/clock.ts";
 import type { Turns } from "./resilience/turns.ts";
 import { createSources } from "./sources/index.ts";
 import type { SourceOptions } from "./sources/index.ts";
-import type { WorkTable } from "./worker/worker.ts";
+import type { WorkTable } from "./worker/table.ts";
 
 type Loaded = Extract<LoadResult, { ok: true }>;
 
@@ -161,6 +163,7 @@ export function putInForce(settings: Settings, parts: InForceParts): InForce {
       parkForMs: config.limits.parkFor,
       actionsPerHour: (agent) =>
         config.limits.perAgent[agent]?.actionsPerHour ?? config.limits.actionsPerHour,
+      reviews: reviewsOf(config),
     },
   };
 }
@@ -214,6 +217,15 @@ function doorOf({ allowFrom, requireHttps, maxBody }: SourceConfig, book: Addres
 function sourceOptions(name: string, source: SourceConfig, publicUrl: string): SourceOptions {
   const place = { name, publicUrl };
   return { ...source, ...place };
+}
+
+function reviewsOf({ reviews, destinations, server }: Loaded["config"]): ReviewSettings {
+  return {
+    to: (agent) => reviews.perAgent[agent]?.to ?? reviews.to,
+    places: noticePlaces.filter((place) => destinations[place] !== undefined),
+    adminUrl: server.adminUrl === "" ? null : server.adminUrl,
+    slack: reviews.slack ?? null,
+  };
 }
 
 /** Models whose calls can't be priced, and what that means. */

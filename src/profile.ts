@@ -7,7 +7,7 @@
 import { agents } from "../agents/index.ts";
 import type { Environment } from "./config/environment.ts";
 import type { Queue } from "./domain/queue.ts";
-import { expansionAgent } from "./domain/run.ts";
+import { systemAgents } from "./domain/run.ts";
 import type { JournalParts } from "./journal/journal.ts";
 import { openSqliteJournal } from "./journal/sqlite.ts";
 import { createVault } from "./journal/vault.ts";
@@ -64,7 +64,7 @@ export async function openQueue(
     url: environment.redisUrl,
     prefix: environment.redisPrefix,
     allowEviction: environment.redisAllowEviction,
-    agents: [...agents.map((agent) => agent.name), expansionAgent],
+    agents: [...agents.map((agent) => agent.name), ...systemAgents],
     journal,
     clock,
     log,

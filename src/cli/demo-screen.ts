@@ -1,4 +1,5 @@
 /** What the demo shows: a line per event, decision, action and breaker as it happens, and the table at the end. */
+import { systemAgents } from "../domain/run.ts";
 import type { Verdict } from "./demo-verify.ts";
 import type { ActionRow, BreakerRow, Change, EventRow, RunRow } from "./service.ts";
 import { wrap } from "./terminal.ts";
@@ -39,7 +40,7 @@ export function createScreen(terminal: Terminal, adminUrl: string): Screen {
       line(paint.magenta("◆"), "decision", `${row.agent}  by the ${by}: ${row.decidedWhy ?? ""}`);
     }
     const end = finals[row.status];
-    if (end !== undefined && row.agent !== "expansion") {
+    if (end !== undefined && !systemAgents.includes(row.agent)) {
       line(
         row.status === "dead" ? paint.red("✗") : paint.dim("○"),
         "run",

@@ -1,4 +1,5 @@
 /** Holds the journal against what was sent and against the vendors' own record: pure, so that it can be tested. */
+import { systemAgents } from "../domain/run.ts";
 import type { Effect } from "../sandbox/index.ts";
 import type { Sent } from "./demo-scenes.ts";
 import type { ActionRow, EventRow, RunRow } from "./service.ts";
@@ -36,6 +37,7 @@ const leaves: Readonly<Record<string, { vendor: string; kind: string }>> = {
   "stripe.coupon": { vendor: "stripe", kind: "coupon" },
   "stripe.promotion_code": { vendor: "stripe", kind: "promotion-code" },
   "slack.message": { vendor: "slack", kind: "message" },
+  "slack.review": { vendor: "slack", kind: "message" },
   "email.send": { vendor: "smtp", kind: "mail" },
 };
 
@@ -44,7 +46,7 @@ const settled = new Set(["succeeded", "cancelled", "rejected"]);
 export function verify(evidence: Evidence): Verdict {
   const { events, runs, actions } = evidence;
   const done = actions.filter((action) => action.status === "done" && !action.dryRun);
-  const agentRuns = runs.filter((run) => run.agent !== "expansion");
+  const agentRuns = runs.filter((run) => !systemAgents.includes(run.agent));
   return {
     events: events.filter((event) => event.type !== "notification").length,
     notifications: events.filter((event) => event.type === "notification").length,
@@ -77,9 +79,9 @@ function discrepancies(
   }
   for (const run of runs)
     if (!settled.has(run.status)) lost.push(`run ${run.id} of ${run.agent} is ${run.status}`);
-  const keys = new Set(actions.map((action) => action.key));
   for (const [kind, { vendor, kind: effect }] of Object.entries(leaves)) {
-    // Alerts go to Slack around the journal: their keys are no action's.
+    // Alerts go to Slack around the journal: their keys are no action's. Two kinds are messages there.
+    const keys = new Set(actions.filter((action) => action.kind === kind).map((action) => action.key));
     const seen = effects.filter(
       (one) =>
         one.vendor === vendor && one.kind === effect && (vendor !== "slack" || keys.has(one.key ?? "")),

@@ -28,7 +28,8 @@ export function crossChecks(context: CrossCheckContext): Fault[] {
     ...hubspotFaults(context),
     ...destinationFaults(context),
     ...alertFaults(context),
-    ...limitFaults(context),
+    ...reviewFaults(context),
+    ...perAgentFaults(context),
     ...portFaults(context),
   ];
 }
@@ -58,18 +59,20 @@ function routeFaults(context: CrossCheckContext): Fault[] {
 }
 
 /** Of the names that `limits.perAgent` gives, those that no agent has. */
-function limitFaults(context: CrossCheckContext): Fault[] {
-  const { value, agents } = context;
-  return keysOf(child(child(value, "limits"), "perAgent"))
-    .filter((name) => !agents.includes(name))
-    .map((name) => {
-      const suggestion = closest(name, agents);
-      return context.yaml.fault(["limits", "perAgent", name], `there is no agent \`${name}\``, {
-        allowed: quotedList(agents),
-        ...(suggestion === undefined ? {} : { suggestion }),
-        fix: "An agent is named as its file in prompts/ is.",
-      });
-    });
+/** Limits and reviews may say something else for an agent, by its name. */
+function perAgentFaults({ value, agents, yaml }: CrossCheckContext): Fault[] {
+  return ["limits", "reviews"].flatMap((section) =>
+    keysOf(valueAt(value, [section, "perAgent"]))
+      .filter((name) => !agents.includes(name))
+      .map((name) => {
+        const suggestion = closest(name, agents);
+        return yaml.fault([section, "perAgent", name], `there is no agent \`${name}\``, {
+          allowed: quotedList(agents),
+          ...(suggestion === undefined ? {} : { suggestion }),
+          fix: "An agent is named as its file in prompts/ is.",
+        });
+      }),
+  );
 }
 
 function unknownName(
@@ -206,17 +209,48 @@ function destinationFaults({ value, yaml }: CrossCheckContext): Fault[] {
   return faults;
 }
 
-function alertFaults({ value, yaml }: CrossCheckContext): Fault[] {
+const alertFaults = (context: CrossCheckContext): Fault[] =>
+  toDestinationFaults(["alerts", "to"], "alerts go", context);
+
+/** A list of destinations that all have to be there. `say` begins the sentence. */
+function toDestinationFaults(path: Path, say: string, { value, yaml }: CrossCheckContext): Fault[] {
   const configured = keysOf(child(value, "destinations"));
-  return itemsOf(valueAt(value, ["alerts", "to"])).flatMap((name, index) => {
+  return itemsOf(valueAt(value, path)).flatMap((name, index) => {
     const known = destinationNames.find((one) => one === name);
     if (known === undefined || configured.includes(known)) return [];
     return [
-      yaml.fault(["alerts", "to", index], `alerts go to \`${known}\`, which is not under \`destinations:\``, {
+      yaml.fault([...path, index], `${say} to \`${known}\`, which is not under \`destinations:\``, {
         fix: `Add \`${known}:\` under \`destinations:\`, or take it out of the list.`,
       }),
     ];
   });
+}
+
+function reviewFaults(context: CrossCheckContext): Fault[] {
+  const { value, yaml } = context;
+  const lists: Path[] = [
+    ["reviews", "to"],
+    ...keysOf(valueAt(value, ["reviews", "perAgent"])).map((agent) => ["reviews", "perAgent", agent, "to"]),
+  ];
+  const faults = lists.flatMap((path) => toDestinationFaults(path, "notices go", context));
+  if (valueAt(value, ["reviews", "slack"]) === undefined) return faults;
+  const sources = child(value, "sources");
+  const ofSlack = keysOf(sources).filter((name) => child(child(sources, name), "type") === "slack");
+  const at: Path = ["reviews", "slack", "source"];
+  const unknown = unknownName(at, "source of type slack", ofSlack, "Add one under `sources:`.", context);
+  if (unknown !== null) faults.push(unknown);
+  if (child(child(value, "destinations"), "slack") === undefined)
+    faults.push(
+      yaml.fault(
+        ["reviews", "slack"],
+        "the buttons come with notices in Slack, which is not under `destinations:`",
+        {
+          part: "key",
+          fix: "Add `slack:` under `destinations:`, with the bot token of the same app.",
+        },
+      ),
+    );
+  return faults;
 }
 
 function portFaults({ value, yaml }: CrossCheckContext): Fault[] {

@@ -18,6 +18,7 @@ import {
   secret,
   webUrl,
 } from "./scalars.ts";
+import { reviews } from "./reviews.ts";
 import { source } from "./source-schema.ts";
 
 export { parseDuration } from "./scalars.ts";
@@ -50,6 +51,11 @@ const server = z.strictObject({
   publicUrl: webUrl
     .default("")
     .describe("The address that providers reach the webhook port under, such as https://hooks.acme.example."),
+  adminUrl: webUrl
+    .default("")
+    .describe(
+      "The address that people reach the dashboard under, such as https://signalbox.acme.example: for the links in review notices. Empty: they name the command instead.",
+    ),
   requireHttps: z
     .boolean()
     .default(false)
@@ -258,6 +264,7 @@ export const Config = z.strictObject({
     })
     .prefault({})
     .describe("Who is told when something needs a person."),
+  reviews,
   healing,
   retention: z
     .strictObject({

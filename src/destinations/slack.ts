@@ -3,9 +3,11 @@ import { z } from "zod";
 import { actionKinds } from "../domain/action-kinds.ts";
 import type { ActionRef } from "../domain/action.ts";
 import type { FaultKind } from "../domain/errors.ts";
+import type { JsonObject } from "../domain/json.ts";
 import type { ActionExecutor, Call, Destination, LookUp } from "../domain/ports.ts";
-import type { Deps, Intent, ReadRefusal } from "./http.ts";
+import type { Attempt, Deps, Intent, ReadRefusal } from "./http.ts";
 import { createAttempt, filled, readUnexpected, requestJson, trimSlash } from "./http.ts";
+import { answer, reviewMessage } from "./slack-review.ts";
 
 export interface SlackOptions {
   /** A bot token with chat:write, and channels:history and channels:read to find a message again. */
@@ -55,10 +57,13 @@ type Send = <T>(
 ) => Promise<T>;
 
 export function slack(options: SlackOptions, deps: Deps): Destination {
-  const send = createSend(options, deps);
+  const attempt = createWire(options, deps);
+  const send = createSend(options, attempt);
   const channel = options.channel ?? "";
   const channelId = createChannelId(send, channel);
-  const message: ActionExecutor = {
+  const posting = (
+    messageOf: (input: JsonObject) => { text: string; blocks?: object[] },
+  ): ActionExecutor => ({
     // The history is a read of the channel itself, not of the search index.
     repeat: "lookup",
     settleMs: 5_000,
@@ -66,26 +71,29 @@ export function slack(options: SlackOptions, deps: Deps): Destination {
       return findMessage(send, await channelId(call), key, call);
     },
     async execute(input, key, call) {
-      const { text } = actionKinds["slack.message"].parse(input);
       const posted = await send(call, "write", "chat.postMessage", Posted, {
         channel,
-        text: withoutMentions(text),
+        ...messageOf(input),
         unfurl_links: false,
         metadata: { event_type: "signalbox_action", event_payload: { key } },
       });
       return refOf(posted.channel, posted.ts);
     },
-  };
+  });
   return {
     name: "slack",
     configured: filled(options.token, options.channel),
-    actions: { "slack.message": message },
+    actions: {
+      "slack.message": posting((input) => ({
+        text: withoutMentions(actionKinds["slack.message"].parse(input).text),
+      })),
+      "slack.review": posting((input) => reviewMessage(actionKinds["slack.review"].parse(input))),
+      "slack.answer": answer(attempt, options.baseUrl),
+    },
   };
 }
 
-function createSend(options: SlackOptions, deps: Deps): Send {
-  const base = trimSlash(options.baseUrl || "https://slack.com/api");
-  const token = options.token ?? "";
+function createWire(options: SlackOptions, deps: Deps): Attempt {
   const unexpected = readUnexpected((body) => Answer.safeParse(body).data?.error ?? "");
   const read: ReadRefusal = (error) =>
     error instanceof Refused
@@ -99,7 +107,12 @@ function createSend(options: SlackOptions, deps: Deps): Send {
         }
       : unexpected(error);
   // One message a second and channel; all of ours go to one channel. The history has a limit of its own.
-  const attempt = createAttempt("slack", deps, { secrets: [token], read, counted: "writes" });
+  return createAttempt("slack", deps, { secrets: [options.token ?? ""], read, counted: "writes" });
+}
+
+function createSend(options: SlackOptions, attempt: Attempt): Send {
+  const base = trimSlash(options.baseUrl || "https://slack.com/api");
+  const token = options.token ?? "";
   return (call, intent, method, shape, fields) =>
     attempt(call, intent, async () => {
       const headers = { authorization: `Bearer ${token}` };

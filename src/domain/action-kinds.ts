@@ -16,6 +16,27 @@ const longText = z.string().min(1).max(60_000);
 const id = z.string().min(1).max(200);
 const email = z.email().max(320);
 
+/** A notice of held actions. `buttons` is the hash that they approve; null leaves them out. */
+const reviewNotice = z.strictObject({
+  title: z.string().min(1).max(150),
+  about: z.array(z.string().min(1).max(1_000)).max(10),
+  held: z
+    .array(
+      z.strictObject({
+        action: id,
+        text: z.string().min(1).max(500),
+        buttons: z.string().max(100).nullable(),
+        /** What became of it meanwhile. */
+        state: z.string().max(200).nullable(),
+      }),
+    )
+    .min(1)
+    .max(20),
+  /** Where it is decided: an address, or what to type. */
+  where: z.strictObject({ url: z.url().nullable(), text: shortText }),
+});
+export type ReviewNotice = z.output<typeof reviewNotice>;
+
 export const actionKinds = {
   /** One review with inline comments, always of event COMMENT: an agent never approves and never blocks. */
   "github.review": z.strictObject({
@@ -102,6 +123,10 @@ export const actionKinds = {
     expiresAt: z.number().int(),
   }),
   "slack.message": z.strictObject({ text: z.string().min(1).max(3_000) }),
+  /** Tells of held actions; its buttons come back as events. */
+  "slack.review": reviewNotice,
+  /** Answers the press of a button at the address that came with it: to one person, or by changing the notice. */
+  "slack.answer": z.strictObject({ url: z.url(), text: shortText, notice: reviewNotice.nullable() }),
   "email.send": z.strictObject({
     to: email,
     subject: shortText,

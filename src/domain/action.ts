@@ -80,6 +80,8 @@ export interface Action {
   readonly dryRun: boolean;
   /** Why it was skipped, held, failed, rejected or is uncertain. */
   readonly reason: string | null;
+  /** Who approved or rejected it, as in the audit; null while nobody did. */
+  readonly reviewedBy: string | null;
   /** Requests that were begun. */
   readonly attempts: number;
   /** When the last request was begun; a repeat waits the vendor's settle time from here before it looks up. */

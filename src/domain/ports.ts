@@ -30,6 +30,8 @@ export interface NewRun {
   } | null;
   readonly configHash: string;
   readonly promptHash: string | null;
+  /** The run whose held actions it tells of. */
+  readonly about?: string;
 }
 
 export interface Acceptance {
@@ -106,7 +108,8 @@ export type Verdict =
       readonly by: ServiceClosed["by"];
       readonly giveBack: number;
     }
-  | { readonly kind: "awaitReview"; readonly reason: string };
+  /** `notice` is started with it where something is held that no notice told of yet. */
+  | { readonly kind: "awaitReview"; readonly reason: string; readonly notice?: NewRun };
 
 export interface PlanRecord {
   readonly step: StepRecord;
@@ -213,7 +216,7 @@ export interface Journal {
   receipt(event: string): Promise<Receipt | null>;
   /** Takes a dead run out of the dead letters; it stays dead. Throws Conflict when it is none. */
   discard(run: string, reason: string, by: string): Promise<void>;
-  /** Adds to the audit. */
+  /** Adds to the audit; an id that is there already changes nothing. */
   recordDeed(id: string, entry: AuditEntry): Promise<void>;
   /** New runs of stored events, a generation higher; dead runs that they take the place of leave the dead letters. */
   replay(request: ReplayRequest): Promise<string[]>;

@@ -48,8 +48,14 @@ export type Mode = (typeof modes)[number];
 /** dry-run is stricter than review, review than auto: a run takes the stricter of its pinned and its current mode. */
 export const stricterMode = (a: Mode, b: Mode): Mode => (modes.indexOf(a) >= modes.indexOf(b) ? a : b);
 
-/** Runs of the system carry this as their agent: the expansion of a notification into its items. */
+/** Runs of the system carry one of these as their agent. The expansion of a notification into its items: */
 export const expansionAgent = "expansion";
+/** Tells people of another run's held actions: */
+export const noticeAgent = "review-notice";
+/** Carries out the press of a button on such a notice: */
+export const pressAgent = "review-press";
+
+export const systemAgents: readonly string[] = [expansionAgent, noticeAgent, pressAgent];
 
 export const waitKinds = ["retry", "service", "person", "preconditions", "key", "turn"] as const;
 
@@ -84,6 +90,8 @@ export interface Run {
   /** The route's name; null for a run of the system. */
   readonly route: string | null;
   readonly agent: string;
+  /** The run whose held actions it tells of; null for all others. */
+  readonly about: string | null;
   readonly mode: Mode;
   readonly status: RunStatus;
   readonly decidedBy: DecidedBy | null;

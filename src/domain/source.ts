@@ -39,6 +39,8 @@ export interface Identified {
   readonly payload: unknown;
   /** Set on notifications without content: the run that reads the change feed. */
   readonly notification?: { readonly mailbox: string };
+  /** Set on the press of a button of ours: it is carried out by a run of the system, one at a time for what it names. */
+  readonly press?: { readonly about: string };
 }
 
 /** How a stored request is answered where the provider does not take `200` with our JSON. */

@@ -26,7 +26,8 @@ export function addLogin(app: Hono<AdminEnv>, { access, onLogin, secure, fromOwn
     c.set("by", "dashboard");
     await onLogin(c, how);
     const { value, maxAge } = access.openSession();
-    const options = { httpOnly: true, sameSite: "Strict", path: "/", maxAge, secure: secure(c) } as const;
+    // Not Strict: who follows the link of a notice would have to log in again. A change by cookie has to come from our page anyway.
+    const options = { httpOnly: true, sameSite: "Lax", path: "/", maxAge, secure: secure(c) } as const;
     setCookie(c, sessionCookie, value, options);
   };
   const locked = (c: C) => {

@@ -53,9 +53,9 @@ export interface AdminOptions {
   readonly token: string;
   /**
    * Under which names, besides the loopback ones and the one listened on, the port may be reached; read at every request.
-   * `publicUrl` is the address of a reverse proxy in front, if any: its host is answered, its https makes cookies secure.
+   * `urls` are addresses of a reverse proxy in front, if any: their hosts are answered, their https makes cookies secure.
    */
-  readonly reached?: () => { readonly hosts?: readonly string[]; readonly publicUrl?: string };
+  readonly reached?: () => { readonly hosts?: readonly string[]; readonly urls?: readonly string[] };
   /** The folder of the built dashboard. */
   readonly assets: string;
   readonly log: Log;
@@ -141,27 +141,26 @@ function addGuards(
   listenHost: string,
 ): void {
   const reached = () => options.reached?.() ?? {};
-  const published = (): URL | null => {
-    const { publicUrl = "" } = reached();
-    return URL.canParse(publicUrl) ? new URL(publicUrl) : null;
-  };
+  const published = (): URL[] =>
+    (reached().urls ?? []).filter((url) => URL.canParse(url)).map((url) => new URL(url));
   const hostAllowed = (host: string | undefined) =>
-    hostCheck([listenHost, ...(reached().hosts ?? []), hostName(published()?.host ?? "")])(host);
-  const isPublished = (c: C) => hostName(c.req.header("Host") ?? "") === hostName(published()?.host ?? "");
-  const fromOwnPage = (c: C) => {
-    const proxy = published();
-    return sameOrigin({ site: c.req.header("Sec-Fetch-Site"), origin: c.req.header("Origin") }, [
+    hostCheck([listenHost, ...(reached().hosts ?? []), ...published().map((url) => hostName(url.host))])(
+      host,
+    );
+  const publishedAs = (c: C): URL | undefined =>
+    published().find((url) => hostName(url.host) === hostName(c.req.header("Host") ?? ""));
+  const fromOwnPage = (c: C) =>
+    sameOrigin({ site: c.req.header("Sec-Fetch-Site"), origin: c.req.header("Origin") }, [
       `http://${c.req.header("Host")?.toLowerCase() ?? ""}`,
-      ...(proxy ? [proxy.origin] : []),
+      ...published().map(({ origin }) => origin),
     ]);
-  };
 
   app.use(async (c, next) => {
     setHeaders(c);
     c.set("address", c.env.incoming.socket.remoteAddress ?? "");
     if (hostAllowed(c.req.header("Host"))) return next();
     const message =
-      "This host name is not answered. Use localhost, adminHost, the host of publicUrl, or a name of server.adminHosts.";
+      "This host name is not answered. Use localhost, adminHost, the host of adminUrl or publicUrl, or a name of server.adminHosts.";
     return c.json(errorAnswer("wrong_host", message), 421);
   });
   app.use((c, next) => limitBody(c, next));
@@ -189,7 +188,7 @@ function addGuards(
         options.log.warn({ err, address: c.var.address }, "a login could not be recorded");
       }
     },
-    secure: (c) => published()?.protocol === "https:" && isPublished(c),
+    secure: (c) => publishedAs(c)?.protocol === "https:",
     fromOwnPage,
   });
 }

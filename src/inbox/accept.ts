@@ -2,7 +2,7 @@
 import { healedAddress } from "../domain/event.ts";
 import type { AcceptRequest, Acceptance, AcceptedItem, Inbox, Journal, NewRun } from "../domain/ports.ts";
 import type { Queue } from "../domain/queue.ts";
-import { expansionAgent } from "../domain/run.ts";
+import { expansionAgent, pressAgent } from "../domain/run.ts";
 import type { Identified, RawRequest, Source } from "../domain/source.ts";
 import type { Log } from "../observability/log.ts";
 import type { Clock } from "../resilience/clock.ts";
@@ -47,14 +47,12 @@ export function createInbox({ journal, queue, table, clock, ids, log }: InboxPar
   const route = (event: { id: string; source: string; type: string; receivedAt: number }, payload: unknown) =>
     routeEvent(table().routes, { ...event, receivedAt: new Date(event.receivedAt) }, payload);
 
+  /** One at a time for each key. */
+  const ofSystem = (agent: string, key: string): NewRun =>
+    newRun({ route: null, agent, mode: "auto", concurrency: { key, limit: 1, supersede: false } });
+
   /** A notification has no content of its own: a run of the system reads what it announces. */
-  const expansionOf = (source: string): NewRun =>
-    newRun({
-      route: null,
-      agent: expansionAgent,
-      mode: "auto",
-      concurrency: { key: source, limit: 1, supersede: false },
-    });
+  const expansionOf = (source: string): NewRun => ofSystem(expansionAgent, source);
 
   function acceptance(
     source: string,
@@ -63,8 +61,13 @@ export function createInbox({ journal, queue, table, clock, ids, log }: InboxPar
     item: Identified,
   ): Acceptance {
     const id = ids("evt");
-    const routed = item.notification
-      ? { status: "routed" as const, faults: [], runs: [expansionOf(source)] }
+    const system = item.notification
+      ? expansionOf(source)
+      : item.press
+        ? ofSystem(pressAgent, item.press.about)
+        : null;
+    const routed = system
+      ? { status: "routed" as const, faults: [], runs: [system] }
       : withRuns(route({ id, source, type: item.type, receivedAt }, item.payload));
     for (const fault of routed.faults)
       log.warn({ event: id, ...fault }, "a route's expression failed on an event");

@@ -192,7 +192,7 @@ export function* approve(
     tx,
     id,
     "planned",
-    "input = ?, hash = ?, decided_by = ?, decided_at = ?, reason = NULL, attempts = 0, intent_at = NULL",
+    "input = ?, hash = ?, decided_by = ?, decided_at = ?, reason = NULL, attempts = 0, intent_at = NULL, announced = 0",
     tx.vault.sealText(JSON.stringify(input), place.actionInput(id)),
     hashJson({ kind: action.kind, input }),
     by,

@@ -8,7 +8,7 @@ import type { Row, Sql, SqlValue, Transaction } from "./sql.ts";
 
 export function* recordDeed(tx: Pick<Transaction, "now">, id: string, entry: AuditEntry): Sql<void> {
   yield* sql.run(
-    "INSERT INTO audit (id, at, known_as, address, deed, object, reason, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    "INSERT INTO audit (id, at, known_as, address, deed, object, reason, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
     id,
     tx.now,
     entry.by,

@@ -199,7 +199,7 @@ function* neverCompleted(
   const stored = yield* sql.get("SELECT faults FROM events WHERE id = ? AND body IS NOT NULL", event);
   if (!stored) return null;
   const latest = yield* sql.all(
-    `SELECT agent, status FROM runs r WHERE event = ? AND generation =
+    `SELECT agent, status FROM runs r WHERE event = ? AND about IS NULL AND generation =
        (SELECT max(generation) FROM runs o WHERE o.event = r.event AND o.agent = r.agent)`,
     event,
   );

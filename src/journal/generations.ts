@@ -2,13 +2,21 @@
 import type { Run } from "../domain/run.ts";
 import { integerOrNull } from "./rows.ts";
 import { sql } from "./sql.ts";
-import type { Sql } from "./sql.ts";
+import type { Row, Sql } from "./sql.ts";
 
-/** A generation above all earlier ones of the event, so that (event, agent, generation) stays unique. */
+/** Above all earlier ones of the event, so that (event, agent, generation) stays unique; those of notices count alone. */
 export function* nextGeneration(event: string): Sql<number> {
-  const row = yield* sql.get("SELECT max(generation) AS n FROM runs WHERE event = ?", event);
-  return (row ? (integerOrNull(row, "n") ?? -1) : -1) + 1;
+  const past = "SELECT max(generation) AS n FROM runs WHERE event = ? AND about IS NULL";
+  return after(yield* sql.get(past, event));
 }
+
+/** As nextGeneration, for the notices of an event. */
+export function* nextNotice(event: string): Sql<number> {
+  const past = "SELECT max(generation) AS n FROM runs WHERE event = ? AND about IS NOT NULL";
+  return after(yield* sql.get(past, event));
+}
+
+const after = (row: Row | undefined): number => (row ? (integerOrNull(row, "n") ?? -1) : -1) + 1;
 
 /** When the first run that acted was created, of those before this one; null when none did. */
 export function* actedFirstAt({ event, agent, generation }: Run): Sql<number | null> {

@@ -9,6 +9,7 @@ import { forgetNext } from "./forgetting.ts";
 import { createReads } from "./reads.ts";
 import { receiptOf } from "./receipts.ts";
 import { eraseContent, eraseHistory, eraseKeys } from "./retention.ts";
+import { announce } from "./notices.ts";
 import { cancel, claim, extendLease, handBack, releaseOrphans, settle } from "./runs.ts";
 import type { Database } from "./sql.ts";
 import { getState, listState, putState } from "./state.ts";
@@ -51,7 +52,12 @@ const journalOn = (db: Database): Journal => ({
   actions: (run) => db.read((scope) => actionsOf(scope, run)),
   beginAction: (key, action, options) => db.write((tx) => beginAction(tx, key, action, options)),
   endAction: (key, action, outcome) => db.write((tx) => endAction(tx, key, action, outcome)),
-  settle: (key, verdict, attempt) => db.write((tx) => settle(tx, key, verdict, attempt ?? null)),
+  settle: (key, verdict, attempt) =>
+    db.write(function* (tx) {
+      const decidedBy = yield* settle(tx, key, verdict, attempt ?? null);
+      if (verdict.kind === "awaitReview" && verdict.notice) yield* announce(tx, key.run, verdict.notice);
+      return decidedBy;
+    }),
   wakeParked: (service, stepMs) => db.write((tx) => wakeParked(tx, service, stepMs)),
   parkedFor: (service) => db.read(() => parkedFor(service)),
 

@@ -22,6 +22,7 @@ const runRows = {
     "event",
     "route",
     "agent",
+    "about",
     "generation",
     "mode",
     "status",
@@ -56,12 +57,13 @@ export function* insertRuns(
   for (const run of runs) {
     const key = wanted.get(run) ?? null;
     const superseded = key && run.concurrency?.supersede ? yield* supersede(tx, key, run.id, orderAt) : null;
-    if (generation > 0) yield* clearReplaced(tx, event, run.agent, run.id);
+    if (generation > 0 && run.about === undefined) yield* clearReplaced(tx, event, run.agent, run.id);
     rows.push({
       id: run.id,
       event,
       route: run.route,
       agent: run.agent,
+      about: run.about ?? null,
       generation,
       mode: run.mode,
       status: superseded === null ? "queued" : "cancelled",

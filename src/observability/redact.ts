@@ -9,6 +9,7 @@ const secrets: readonly RegExp[] = [
   /\blin_(?:api|oauth)_[A-Za-z0-9]{16,}/g,
   /\bpat-[a-z]{2}\d-[0-9a-f-]{16,}/g,
   /\bya29\.[A-Za-z0-9_-]{8,}/g,
+  /\bhttps:\/\/hooks\.slack(?:-gov)?\.com\/[^\s"'<>]+/g,
   /\bAKIA[0-9A-Z]{16}\b/g,
   /\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*/g,
   /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g,

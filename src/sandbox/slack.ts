@@ -6,6 +6,9 @@ import type { Answer, Call, Route } from "./call.ts";
 import { bearer } from "./call.ts";
 import type { Effect, Stand, VendorOptions } from "./stand.ts";
 import { openStand, saving } from "./stand.ts";
+import { answered, press } from "./slack-presses.ts";
+import type { PressAnswer, Pressing } from "./slack-presses.ts";
+import type { Delivered } from "./senders.ts";
 import { openStore } from "./store.ts";
 
 interface Channel {
@@ -28,6 +31,8 @@ interface SlackState {
   channels: Channel[];
   users: { id: string; name: string; email: string }[];
   messages: Message[];
+  /** What was answered to presses of buttons. */
+  answers: PressAnswer[];
   effects: Effect[];
 }
 
@@ -36,6 +41,8 @@ export interface SlackSandbox extends Stand {
   /** `#signalbox` is there from the start. */
   addChannel(name: string): Channel;
   addUser(user: { name: string; email: string }): { id: string };
+  /** A person presses a button of a message; resolves to what the app's address answered. */
+  press(pressing: Pressing): Promise<Delivered>;
   /** The next requests are answered 429; `retryAfter` in seconds. */
   limitRate(limit?: { times?: number; retryAfter?: number }): void;
 }
@@ -51,15 +58,21 @@ export async function startSlack(options: VendorOptions): Promise<SlackSandbox> 
     channels: [{ id: "C0000000001", name: "signalbox" }],
     users: [],
     messages: [],
+    answers: [],
     effects: [],
   });
   const { state } = store;
+  state.answers ??= [];
+  let presses = 0;
   const id = (prefix: string) => `${prefix}${String(1_000 + state.nextId++).padStart(10, "0")}`;
   const stand = await openStand({
     now,
     routes: routesOf(state, now),
+    // What is answered to a press is let in by its address.
     authorize: (call) =>
-      (bearer(call) ?? asText(asObject(call.body)["token"])) ? null : refuse("not_authed"),
+      call.path.startsWith("/response/") || (bearer(call) ?? asText(asObject(call.body)["token"]))
+        ? null
+        : refuse("not_authed"),
     failure: (status, message) => ({
       status,
       json: {
@@ -84,6 +97,12 @@ export async function startSlack(options: VendorOptions): Promise<SlackSandbox> 
       state.users.push(record);
       return record;
     }),
+    async press(pressing) {
+      const message = state.messages.at(pressing.message ?? -1);
+      if (!message) throw new Error("there is no such message");
+      presses += 1;
+      return press(message, pressing, { standUrl: stand.url, now: now(), count: presses });
+    },
     limitRate({ times = 1, retryAfter = 1 } = {}) {
       stand.faults.fail({ status: 429, body: { ok: false, error: "ratelimited" }, retryAfter, times });
     },
@@ -101,13 +120,15 @@ function routesOf(state: SlackState, now: () => number): Route[] {
       ["GET", "auth.test", () => identity()],
       ["POST", "auth.test", () => identity()],
     ];
-  return methods.flatMap(([verb, name, handle]): Route[] => {
+  const answers: Route = ["POST", "/response/:ts/:user", (call) => answered(call, state)];
+  const apis = methods.flatMap(([verb, name, handle]): Route[] => {
     const route = (call: Call) => handle({ ...call.query, ...asObject(call.body) });
     return [
       [verb, `/api/${name}`, route],
       [verb, `/${name}`, route],
     ];
   });
+  return [...apis, answers];
 }
 
 const identity = (): Answer =>

@@ -1,7 +1,7 @@
 import { Rejection } from "../domain/errors.ts";
 import { sha256 } from "../domain/json.ts";
 import type { JsonObject } from "../domain/json.ts";
-import { isObject } from "../domain/json.ts";
+import { clickIn, isPress, pressOf } from "../domain/review-press.ts";
 import type { Acknowledgement, HandshakeAnswer, Identified, RawRequest, Source } from "../domain/source.ts";
 import { isForm, parseForm } from "./form.ts";
 import { digestFromHex, matchingSecret, signingKeys } from "./hmac.ts";
@@ -143,14 +143,16 @@ function interaction(body: Buffer, signedAt: number | null): Identified {
   const click = clickOf(payload);
   const trigger = payload["trigger_id"];
   const id = click?.id ?? (isId(trigger) ? trigger : sha256(body));
-  return event(id, type, click?.at ?? signedAt, body, payload);
+  const identified = event(id, type, click?.at ?? signedAt, body, payload);
+  const pressed = type === "block_actions" ? clickIn(payload) : null;
+  if (!pressed || !isPress(pressed["action_id"])) return identified;
+  return { ...identified, press: { about: pressOf(pressed)?.action ?? "unknown" } };
 }
 
 /** Of the first action in `actions`: Slack sends one per click. */
 function clickOf(payload: JsonObject): { id: string; at: number | null } | null {
-  const actions = payload["actions"];
-  const action = Array.isArray(actions) ? actions[0] : undefined;
-  if (action === undefined || !isObject(action)) return null;
+  const action = clickIn(payload);
+  if (action === null) return null;
   const container = objectAt(payload, "container");
   const place = container?.["message_ts"] ?? container?.["view_id"];
   const { action_id: actionId, action_ts: actionTs } = action;

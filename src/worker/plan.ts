@@ -43,6 +43,7 @@ export function actionsFrom(
       ref: null,
       dryRun: false,
       reason: mode === "dry-run" ? null : held,
+      reviewedBy: null,
       attempts: 0,
       intentAt: null,
       createdAt: now,

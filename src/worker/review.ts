@@ -5,7 +5,7 @@ import { Conflict } from "../domain/errors.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { Journal, Reads } from "../domain/ports.ts";
 import type { Queue } from "../domain/queue.ts";
-import type { WorkTable } from "./worker.ts";
+import type { WorkTable } from "./table.ts";
 import { failPoint } from "../resilience/fail-points.ts";
 
 export interface Review {
@@ -18,7 +18,7 @@ export interface Review {
 
 export function createReview(
   journal: Journal,
-  reads: Reads,
+  reads: Pick<Reads, "action">,
   queue: Queue,
   table: () => Pick<WorkTable, "agents">,
 ): Review {
@@ -50,7 +50,7 @@ export function createReview(
 
 /** An edit passes the kind's schema and the policy again, and may not bring in references the plan did not have. */
 async function assertEdit(
-  reads: Reads,
+  reads: Pick<Reads, "action">,
   { agents }: Pick<WorkTable, "agents">,
   id: string,
   edited: JsonObject,

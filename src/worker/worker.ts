@@ -11,10 +11,10 @@
 import type { AttemptPlace } from "../domain/attempt.ts";
 import type { AgentDefinition } from "../domain/agent.ts";
 import { EventFault, JournalUnavailable, LeaseLost, ServiceClosed, ServiceError } from "../domain/errors.ts";
-import type { Claim, ClaimKey, Journal, ServiceGuard, Verdict } from "../domain/ports.ts";
+import type { Claim, ClaimKey, Journal, Reads, ServiceGuard, Verdict } from "../domain/ports.ts";
 import type { Hands, Queue } from "../domain/queue.ts";
-import { expansionAgent, stricterMode } from "../domain/run.ts";
-import type { Mode } from "../domain/run.ts";
+import { expansionAgent, noticeAgent, pressAgent, stricterMode } from "../domain/run.ts";
+import type { Run } from "../domain/run.ts";
 import type { Action } from "../domain/action.ts";
 import { isObject } from "../domain/json.ts";
 import type { Json } from "../domain/json.ts";
@@ -32,22 +32,16 @@ import type { ExpansionRunParts } from "./expansion.ts";
 import { createKit } from "./kit.ts";
 import type { KitParts, RunKit, Whereabouts } from "./kit.ts";
 import { holdLease, leaseMs } from "./lease.ts";
+import { noticeFlow, noticeRun } from "./notice.ts";
 import { actionsFrom } from "./plan.ts";
+import { pressFlow } from "./press.ts";
+import type { WorkTable } from "./table.ts";
 import { rampFor, verdictFor } from "./verdicts.ts";
 import { wake } from "./waking.ts";
 
-/** What is in force: replaced as a whole when the configuration is reloaded. */
-export interface WorkTable {
-  readonly agents: ReadonlyMap<string, { readonly agent: AgentDefinition; readonly policy: unknown }>;
-  /** The mode of a route today; null when the route is gone. */
-  modeOf(route: string): Mode | null;
-  readonly parkForMs: number;
-  /** How often an agent may act within an hour. */
-  actionsPerHour(agent: string): number;
-}
-
 export interface WorkerParts extends KitParts, ActParts, ExpansionRunParts {
   readonly journal: Journal;
+  readonly reads: Pick<Reads, "run" | "event" | "action">;
   readonly queue: Queue;
   readonly guard: ServiceGuard;
   readonly table: () => WorkTable;
@@ -212,7 +206,7 @@ async function runAgent(
   signal: AbortSignal,
   whereabouts: Whereabouts,
 ): Promise<Verdict> {
-  const entry = parts.table().agents.get(claim.run.agent);
+  const entry: Flow | undefined = systemFlow(parts, claim.run) ?? parts.table().agents.get(claim.run.agent);
   if (!entry) throw new EventFault(`there is no agent ${claim.run.agent} any more`);
   const paused = await parts.guard.closed(`agent:${claim.run.agent}`);
   if (paused) throw new ServiceClosed(`agent:${claim.run.agent}`, paused.until, paused.reason, paused.by);
@@ -250,9 +244,27 @@ async function runAgent(
   const onAction = (name: string) => {
     whereabouts.at = name;
   };
-  const actionsPerHour = parts.table().actionsPerHour(agent.name);
+  const actionsPerHour = entry.ofSystem ? Number.MAX_SAFE_INTEGER : parts.table().actionsPerHour(agent.name);
   const actions = await act(parts, { claim: key, mode, actionsPerHour, signal, onAction });
-  return verdictOn(actions, summary);
+  const verdict = verdictOn(actions, summary);
+  if (verdict.kind !== "awaitReview") return verdict;
+  // Nobody is asked about a message of ours by another one.
+  if (entry.ofSystem) return { kind: "dead", reason: verdict.reason };
+  const notice = noticeRun(parts, claim.run, mode);
+  return notice ? { ...verdict, notice } : verdict;
+}
+
+interface Flow {
+  readonly agent: AgentDefinition;
+  readonly policy: unknown;
+  /** What it does is no agent's doing: it counts for no agent's cap, and is not held for a person. */
+  readonly ofSystem?: true;
+}
+
+function systemFlow(parts: WorkerParts, run: Run): Flow | undefined {
+  if (run.agent === noticeAgent) return { agent: noticeFlow(parts, run), policy: null, ofSystem: true };
+  if (run.agent === pressAgent) return { agent: pressFlow(parts), policy: null, ofSystem: true };
+  return undefined;
 }
 
 const summaryIn = (output: Json): string => {
@@ -313,7 +325,8 @@ async function settle(
   failPoint("settle.done");
   parts.onSettled?.();
   // The end of a run may free its concurrency key for one that waits.
-  parts.queue.publish([]);
+  const notice = verdict.kind === "awaitReview" ? verdict.notice : undefined;
+  parts.queue.publish(notice ? [{ run: notice.id, agent: notice.agent, number: 0 }] : []);
   const seconds = (parts.clock.now() - place.startedAt) / 1_000;
   parts.metrics.runSeconds.observe({ agent: run.agent }, seconds);
   parts.metrics.runs.inc({ agent: run.agent, decided_by: decidedBy, outcome: verdict.kind });

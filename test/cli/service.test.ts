@@ -17,6 +17,7 @@ sources:
   github: { type: github, secrets: ["\${GITHUB_WEBHOOK_SECRET}"] }
   stripe: { type: stripe, secrets: ["\${STRIPE_WEBHOOK_SECRET}"] }
   inbox: { type: gmail, account: a@example.com, audience: x, pushServiceAccount: "\${PUSH}", credentials: "\${CREDENTIALS}" }
+reviews: { to: [] }
 routes:
   - name: reviews
     source: github

@@ -32,7 +32,7 @@ describe("what is wrong in the shape is shown at its place", () => {
       signalbox.yaml:4:11  unknown key \`prot\`
        4 | server: { prot: * }
          |           ^^^^
-          allowed: host, port, adminHost, adminPort, adminHosts, publicUrl,
+          allowed: host, port, adminHost, adminPort, adminHosts, publicUrl, adminUrl,
             requireHttps, trustProxy, addressLists, githubMetaUrl
           did you mean: port
       "
@@ -842,5 +842,99 @@ describe("the text of faults", () => {
     expect(closest("Auto", ["auto"])).toBe("auto");
     expect(closest("xyz", ["auto", "review"])).toBeUndefined();
     expect(closest("a", ["b"])).toBeUndefined();
+  });
+});
+
+describe("reviews that nobody could be told of, or that nobody could decide", () => {
+  it("are faults at their places", async () => {
+    expect(
+      await faultsOf(`version: 1
+sources:
+  chat: { type: slack, secrets: ["\${SLACK_SIGNING_SECRET}"] }
+  hub: { type: github, secrets: ["\${GITHUB_WEBHOOK_SECRET}"] }
+reviews:
+  to: [slack, email]
+  perAgent: { pr-revue: { to: [github] } }
+  slack: { source: hub, approvers: [] }
+`),
+    ).toMatchInlineSnapshot(`
+      "
+      signalbox.yaml:6:8  notices go to \`slack\`, which is not under \`destinations:\`
+       6 |   to: [slack, email]
+         |        ^^^^^
+          Add \`slack:\` under \`destinations:\`, or take it out of the list.
+
+      signalbox.yaml:6:15  \`to[1]\` is not one of the allowed values
+       6 |   to: [slack, email]
+         |               ^^^^^
+          allowed: auto, slack, github, hubspot, linear
+
+      signalbox.yaml:7:15  there is no agent \`pr-revue\`
+       7 |   perAgent: { pr-revue: { to: [github] } }
+         |               ^^^^^^^^
+          allowed: email-triage, churn-intervention, pr-review
+          did you mean: pr-review
+          An agent is named as its file in prompts/ is.
+
+      signalbox.yaml:7:32  notices go to \`github\`, which is not under \`destinations:\`
+       7 |   perAgent: { pr-revue: { to: [github] } }
+         |                                ^^^^^^
+          Add \`github:\` under \`destinations:\`, or take it out of the list.
+
+      signalbox.yaml:8:3  the buttons come with notices in Slack, which is not under
+        \`destinations:\`
+       8 |   slack: { source: hub, approvers: [] }
+         |   ^^^^^
+          Add \`slack:\` under \`destinations:\`, with the bot token of the same app.
+
+      signalbox.yaml:8:20  there is no source of type slack \`hub\`
+       8 |   slack: { source: hub, approvers: [] }
+         |                    ^^^
+          allowed: chat
+          Add one under \`sources:\`.
+
+      signalbox.yaml:8:25  \`approvers\` needs at least one Slack user id: whoever is
+        not listed can decide nothing
+       8 |   slack: { source: hub, approvers: [] }
+         |                         ^^^^^^^^^
+      "
+    `);
+    expect(
+      await faultsOf(`version: 1
+reviews:
+  to: [slack]
+  slack: { source: chat, approvers: ["@ada"], approver: [U024BE7LH] }
+`),
+    ).toMatchInlineSnapshot(`
+      "
+      signalbox.yaml:3:8  notices go to \`slack\`, which is not under \`destinations:\`
+       3 |   to: [slack]
+         |        ^^^^^
+          Add \`slack:\` under \`destinations:\`, or take it out of the list.
+
+      signalbox.yaml:4:3  the buttons come with notices in Slack, which is not under
+        \`destinations:\`
+       4 |   slack: { source: chat, approvers: ["@ada"], ********: [U024BE7LH] }
+         |   ^^^^^
+          Add \`slack:\` under \`destinations:\`, with the bot token of the same app.
+
+      signalbox.yaml:4:20  there is no source of type slack \`chat\`
+       4 |   slack: { source: chat, approvers: ["@ada"], ********: [U024BE7LH] }
+         |                    ^^^^
+          allowed: none is configured
+          Add one under \`sources:\`.
+
+      signalbox.yaml:4:38  \`approvers[0]\` must be a Slack user id, such as \`U024BE7LH\`
+        (profile → ⋮ → Copy member ID)
+       4 |   slack: { source: chat, approvers: ["@ada"], approver: [U024BE7LH] }
+         |                                      ^^^^^^
+
+      signalbox.yaml:4:47  unknown key \`approver\`
+       4 |   slack: { source: chat, approvers: ["@ada"], ********: [U024BE7LH] }
+         |                                               ^^^^^^^^
+          allowed: source, approvers
+          did you mean: approvers
+      "
+    `);
   });
 });

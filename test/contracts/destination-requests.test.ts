@@ -167,8 +167,11 @@ const validators: Readonly<Partial<Record<DestinationName, () => Promise<Validat
   slack: () => validatorOf("slack/openapi.trimmed.json"),
 };
 
-/** Real operations that the saved contracts, being trimmed, do not hold. */
-const beyondTheTrim = [/^POST \/crm\/v3\/objects\/(notes|tasks)\/batch\/read: no such operation$/];
+/** Real operations that the saved contracts, being trimmed, do not hold; and Slack's is of a form, where lists are texts. */
+const beyondTheTrim = [
+  /^POST \/crm\/v3\/objects\/(notes|tasks)\/batch\/read: no such operation$/,
+  /^POST \/chat\.postMessage: \/requestBody\/blocks must be string$/,
+];
 
 describe.skipIf(!sharedPresent)(`requests fit the vendors' contracts${sharedNote}`, () => {
   const check = async (name: HttpDestination, use: (destination: Destination) => Promise<unknown>) => {

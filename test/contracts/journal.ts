@@ -974,6 +974,51 @@ export function journalContract(
         await settle(again, { kind: "awaitReview", reason: "not seen yet" });
         expect((await runOf(id)).status).toBe("queued");
       });
+
+      const noticed = async (claim: Claim): Promise<string | null> => {
+        const notice = run({ agent: "review-notice", route: null, about: claim.run.id });
+        await settle(claim, { kind: "awaitReview", reason: "r", notice });
+        return (await on.reads.run(notice.id)) && notice.id;
+      };
+
+      it("starts a notice of what is held once, again for what is held anew, and none for a run that goes on", async () => {
+        const { claim, actions } = await planned("a", (of) => [
+          action(of, "coupon", { status: "awaiting_review" }),
+          action(of, "mail", { status: "awaiting_review" }),
+        ]);
+        const [coupon, mail] = actions;
+        const notice = await noticed(claim);
+        expect(await runOf(notice ?? "")).toMatchObject({
+          about: claim.run.id,
+          event: claim.run.event,
+          status: "queued",
+          generation: 0,
+        });
+        expect(await due()).toEqual([notice]);
+        await on.journal.approve(coupon?.id ?? "", coupon?.hash ?? "", null, "ann");
+        expect(await on.reads.action(coupon?.id ?? "")).toMatchObject({ reviewedBy: "ann" });
+        const again = await claimed(claim.run.id);
+        await on.journal.beginAction(key(again), coupon?.id ?? "");
+        await on.journal.endAction(key(again), coupon?.id ?? "", { status: "uncertain" });
+        const anew = await noticed(again);
+        expect(await runOf(anew ?? "")).toMatchObject({ about: claim.run.id, generation: 1 });
+        await on.journal.approve(mail?.id ?? "", mail?.hash ?? "", null, "ann");
+        const third = await claimed(claim.run.id);
+        expect(await noticed(third)).toBeNull();
+        expect((await runOf(claim.run.id)).status).toBe("queued");
+      });
+
+      it("counts notices neither as replays of the event nor as work on it that never completed", async () => {
+        const { claim } = await planned("a", (of) => [action(of, "post", { status: "awaiting_review" })]);
+        const notice = (await noticed(claim)) ?? "";
+        await settle(await claimed(notice), { kind: "cancelled", reason: "it was decided" });
+        await on.journal.cancel(claim.run.id, "by hand");
+        const again = run();
+        await on.journal.replay({ event: claim.run.event, runs: [again] });
+        expect((await runOf(again.id)).generation).toBe(1);
+        await settle(await claimed(again.id), { kind: "dead", reason: "it failed" });
+        expect(await accept("a")).toMatchObject({ duplicate: true, runs: [expect.any(String)] });
+      });
     });
 
     describe("replays", () => {

@@ -54,6 +54,15 @@ export const inputs = {
     customer: "cus_1",
     expiresAt: contractClock.now() + 14 * day,
   },
+  "slack.review": {
+    title: "2 actions of email-triage wait for a person",
+    about: ["For: inbox, message received", "Decided by: rules"],
+    held: [
+      { action: "act_1", text: "Open a ticket <!channel> & more", buttons: "ab".repeat(32), state: null },
+      { action: "act_2", text: "Add a note", buttons: null, state: "rejected by slack:U024BE7LH" },
+    ],
+    where: { url: "https://signalbox.acme.example/#/runs/run_1", text: "Open the review" },
+  },
   "slack.message": { text: "A run needs a person. <!channel>" },
 } satisfies Partial<Record<ActionKind, JsonObject>>;
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { startSlack } from "../../src/sandbox/slack.ts";
 import { json, startScript } from "../support/http-script.ts";
+import type { JsonObject } from "../../src/domain/json.ts";
 import { freeTurns } from "../support/turns.ts";
 import { slack } from "../../src/destinations/slack.ts";
 import {
@@ -24,7 +25,7 @@ destinationFaultContract("slack", {
 });
 
 destinationEffectContract("slack", {
-  kinds: ["slack.message"],
+  kinds: ["slack.message", "slack.review"],
   connect: (baseUrl) => slack({ baseUrl, token, channel: "#signalbox" }, deps),
   async start() {
     const sandbox = await startSlack({ now: contractClock.now, file: null });
@@ -68,6 +69,94 @@ describe("slack", () => {
       metadata: { event_payload: { key: "k" } },
     });
     await server.close();
+  });
+
+  it("shows a notice in Block Kit: to the letter, with buttons for what can be decided, and a link of ours", async () => {
+    const server = await startScript(json(200, { ok: true, ts: "1.2", channel: "C0123456" }));
+    const notice = executorOf(
+      slack({ baseUrl: server.url, token, channel: "#signalbox" }, deps),
+      "slack.review",
+    );
+    await notice.execute(inputOf("slack.review"), "k", anyCall());
+    const sent = JSON.parse(server.seen[0]?.body ?? "") as { text: string; blocks: unknown };
+    expect(sent).toMatchObject({ channel: "#signalbox", metadata: { event_payload: { key: "k" } } });
+    expect(sent.text).toContain("Open a ticket &lt;!channel&gt; &amp; more");
+    const plain = (text: string) => ({ type: "plain_text", text, emoji: false });
+    const value = `act_1 ${"ab".repeat(32)}`;
+    expect(sent.blocks).toEqual([
+      { type: "header", text: plain("2 actions of email-triage wait for a person") },
+      { type: "section", text: plain("1. Open a ticket <!channel> & more") },
+      {
+        type: "actions",
+        block_id: "act_1",
+        elements: [
+          expect.objectContaining({ action_id: "signalbox.approve", value, text: plain("Approve") }),
+          expect.objectContaining({ action_id: "signalbox.reject", value, text: plain("Reject") }),
+        ],
+      },
+      { type: "section", text: plain("2. Add a note") },
+      { type: "context", elements: [{ type: "mrkdwn", text: "rejected by <@U024BE7LH>" }] },
+      { type: "section", text: plain("For: inbox, message received\nDecided by: rules") },
+      {
+        type: "section",
+        text: { type: "mrkdwn", text: "<https://signalbox.acme.example/#/runs/run_1|Open the review>" },
+      },
+    ]);
+    await server.close();
+  });
+
+  describe("the answer to the press of a button", () => {
+    const answering = (baseUrl?: string) =>
+      executorOf(slack({ baseUrl, token, channel: "#signalbox" }, deps), "slack.answer");
+    const press = (url: string, over: JsonObject = {}) => ({
+      url,
+      text: "Done <@U1>",
+      notice: null,
+      ...over,
+    });
+
+    it("goes to one person, or takes the place of the notice, and carries no token", async () => {
+      const server = await startScript((_request, response) => void response.writeHead(200).end("ok"));
+      const url = `${server.url}/response/1`;
+      expect(await answering(server.url).execute(press(url), "k", anyCall())).toEqual({ answered: "yes" });
+      await answering(server.url).execute(press(url, { notice: inputOf("slack.review") }), "k", anyCall());
+      const [one, all] = server.seen.map(({ body }) => JSON.parse(body) as JsonObject);
+      expect(one).toEqual({
+        response_type: "ephemeral",
+        replace_original: false,
+        text: "Done &lt;@U1&gt;",
+      });
+      expect(all).toMatchObject({ replace_original: true, blocks: expect.any(Array) });
+      expect(server.seen[0]?.headers["authorization"]).toBeUndefined();
+      await server.close();
+    });
+
+    it.each([
+      "http://169.254.169.254/latest/meta-data",
+      "https://hooks.slack.com.evil.example/x",
+      "https://hooks.slack.com@evil.example/x",
+      "http://hooks.slack.com/x",
+      "https://slack.com/api/chat.delete",
+      "file:///etc/passwd",
+    ])("goes nowhere but to Slack: not to %s", async (url) => {
+      const fault = await faultOf(answering().execute(press(url), "k", anyCall()));
+      expect(fault).toMatchObject({ kind: "invalid", effect: "none" });
+      expect(fault.message).not.toContain(url);
+    });
+
+    it("follows no redirect, takes an outage for one, and waits for nobody when it comes too late", async () => {
+      const server = await startScript((_request, response) => {
+        response.writeHead(302, { location: "http://169.254.169.254/" }).end();
+      });
+      const answer = () => answering(server.url).execute(press(`${server.url}/r`), "k", anyCall());
+      expect(await faultOf(answer())).toMatchObject({ kind: "invalid", status: 302 });
+      expect(server.seen).toHaveLength(1);
+      server.run(json(500, { ok: false }));
+      expect(await faultOf(answer())).toMatchObject({ kind: "unavailable", effect: "unknown" });
+      server.run(json(404, { ok: false, error: "expired_url" }));
+      expect(await answer()).toEqual({ answered: "too late" });
+      await server.close();
+    });
   });
 
   it("finds its message on a later page, and asks for the channel's id once", async () => {

@@ -115,7 +115,7 @@ describe("who may use the admin port", () => {
     const answer = await admin.post("/login", { token: adminToken }, {});
     const cookie = answer.headers.get("set-cookie") ?? "";
     expect(cookie).toContain("HttpOnly");
-    expect(cookie).toContain("SameSite=Strict");
+    expect(cookie).toContain("SameSite=Lax");
     expect(cookie).not.toContain(adminToken);
     const seen = await fetch(`${admin.url}/api/overview`, { headers: { Cookie: cookieOf(answer) } });
     expect(seen.status).toBe(200);
@@ -207,7 +207,7 @@ describe("what other sites can do through a browser", () => {
 
   test("the configured names and the published one are answered", async () => {
     const { port } = await start({
-      reached: () => ({ hosts: ["signalbox"], publicUrl: "https://hooks.acme.example/box" }),
+      reached: () => ({ hosts: ["signalbox"], urls: ["", "https://hooks.acme.example/box"] }),
     });
     expect(await withHost(port, "signalbox:8090")).toBe(200);
     expect(await withHost(port, "hooks.acme.example")).toBe(200);

@@ -56,6 +56,16 @@ sourceContract("slack", {
   signed: ({ by, signedAt }) => asRequest(signed(mention, undefined, secrets[by], signedAt / 1000)),
 });
 
+it("knows the press of a button of ours, which is carried out by a run of the system, from every other click", () => {
+  const clicked = (over: object) =>
+    identified({ ...click, actions: [{ ...click.actions[0], ...over }] }, "interaction");
+  const value = `act_018f-1 ${"0a".repeat(32)}`;
+  expect(clicked({ action_id: "signalbox.approve", value })?.press).toEqual({ about: "act_018f-1" });
+  expect(clicked({ action_id: "signalbox.reject", value: "anything" })?.press).toEqual({ about: "unknown" });
+  for (const action_id of ["approve", "signalbox.approve2", "signalbox"])
+    expect(clicked({ action_id, value })).not.toHaveProperty("press");
+});
+
 const kinds = [
   ["an event of Slack's", mention, undefined],
   ["a click in Slack", click, "interaction"],

@@ -7,6 +7,7 @@ import type { ActionKind, DestinationName } from "../../src/domain/action-kinds.
 import type { ActionRef } from "../../src/domain/action.ts";
 import type { AgentDefinition } from "../../src/domain/agent.ts";
 import type { ActionExecutor, Decider, Destination } from "../../src/domain/ports.ts";
+import type { ReviewSettings } from "../../src/domain/review-notice.ts";
 import type { Mode, RunStatus } from "../../src/domain/run.ts";
 import type { Json } from "../../src/domain/json.ts";
 import type { Source } from "../../src/domain/source.ts";
@@ -44,6 +45,7 @@ export interface LineOptions {
   readonly actionsPerHour?: number;
   /** Runs at the same time; 4, where it is left out. */
   readonly hands?: number;
+  readonly reviews?: Partial<ReviewSettings>;
   readonly rates?: Partial<Record<DestinationName, readonly Rate[]>>;
 }
 
@@ -174,6 +176,7 @@ export function openLine(options: LineOptions, clock: ManualClock = manualClock(
       modeOf: () => options.mode ?? "auto",
       parkForMs: options.parkForMs ?? 86_400_000,
       actionsPerHour: () => options.actionsPerHour ?? 1_000_000,
+      reviews: { to: () => ["auto"], places: [], adminUrl: null, slack: null, ...options.reviews },
     }),
     onDead: (run) => dead.push(run),
     onCapped: (agent, limit) => capped.push(`${agent} ${limit}`),

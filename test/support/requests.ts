@@ -59,6 +59,7 @@ export function createRequests(ids: Ids) {
       ref: null,
       dryRun: false,
       reason: null,
+      reviewedBy: null,
       attempts: 0,
       intentAt: null,
       createdAt: 1,

@@ -8,6 +8,7 @@ import { history } from "./0007-history.ts";
 import { signed } from "./0008-signed.ts";
 import { cap } from "./0009-cap.ts";
 import { probe } from "./0010-probe.ts";
+import { notices } from "./0011-notices.ts";
 
 /** Numbered and append-only: the position in the list is the version, and a released entry never changes. */
 export const migrations: readonly string[] = [
@@ -21,4 +22,5 @@ export const migrations: readonly string[] = [
   signed,
   cap,
   probe,
+  notices,
 ];

@@ -64,6 +64,7 @@ const leaves: Readonly<Record<string, { vendor: string; kind: string; keyOf: (ke
   "stripe.coupon": { vendor: "stripe", kind: "coupon", keyOf: couponOf },
   "stripe.promotion_code": { vendor: "stripe", kind: "promotion-code", keyOf: promotionCodeOf },
   "slack.message": { vendor: "slack", kind: "message", keyOf: (key) => key },
+  "slack.review": { vendor: "slack", kind: "message", keyOf: (key) => key },
   "email.send": { vendor: "smtp", kind: "mail", keyOf: (key) => `<${key}@acme.example>` },
 };
 
