@@ -1,4 +1,5 @@
 /** `signalbox explain ID`: what became of an event, a run or an action, one sentence per decision. */
+import { noticeAgent, pressAgent } from "../domain/run.ts";
 import { systemClock } from "../resilience/clock.ts";
 import type { Context } from "./context.ts";
 import { usage } from "./failure.ts";
@@ -147,7 +148,7 @@ function runSentences(run: RunDetail): Sentence[] {
       depth: 0,
       text:
         `${run.agent} (${run.id}) ${mode[run.mode]}` +
-        `${run.generation === 0 ? "" : `; this is restart ${run.generation} of the event`}. ${statusOf(run)}`,
+        `${run.generation === 0 || run.about !== null ? "" : `; this is restart ${run.generation} of the event`}. ${statusOf(run)}`,
     },
     ...(run.decidedBy === null
       ? []
@@ -190,10 +191,16 @@ function statusOf(run: RunDetail): string {
       return ended(`It was cancelled${reason}`);
     case "dead":
       return run.cleared === null
-        ? `${ended(`It is dead${attempts}${reason}`)} Replay it: signalbox dead-letters replay ${run.id}`
+        ? `${ended(`It is dead${attempts}${reason}`)} ${wayOut(run)}`
         : `${ended(`It is dead${attempts}${reason}`)} ${ended(clearedText(run.cleared))}`;
   }
 }
+
+/** What was to be told or was pressed is decided on the run itself instead. */
+const wayOut = ({ id, agent }: RunDetail): string =>
+  agent === noticeAgent || agent === pressAgent
+    ? `Give it up: signalbox dead-letters discard ${id}`
+    : `Replay it: signalbox dead-letters replay ${id}`;
 
 const clearedText = ({ at, by, reason }: NonNullable<RunDetail["cleared"]>): string =>
   by === "replay"
@@ -211,7 +218,8 @@ function attemptSentence(attempt: AttemptRow): string {
 
 function actionSentence(action: ActionRow): string {
   const what = `${action.kind} for ${action.subject}`;
-  const reason = action.reason === null ? "" : `: ${action.reason}`;
+  const by = action.reviewedBy === null ? "" : ` by ${action.reviewedBy}`;
+  const reason = `${action.status === "rejected" ? by : ""}${action.reason === null ? "" : `: ${action.reason}`}`;
   const link = linkOf(action);
   switch (action.status) {
     case "planned":
@@ -223,7 +231,7 @@ function actionSentence(action: ActionRow): string {
     case "done":
       return action.dryRun
         ? ended(`${what} was recorded only (dry run)${reason}`)
-        : `${what} was done${link === null ? "." : `: ${link}`}`;
+        : `${what} was done${by === "" ? "" : `, approved${by}`}${link === null ? "." : `: ${link}`}`;
     case "failed":
       return ended(`${what} failed${reason}`);
     case "skipped":

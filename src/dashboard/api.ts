@@ -35,6 +35,8 @@ export interface RunRow {
   readonly event: string;
   readonly route: string | null;
   readonly agent: string;
+  /** The run whose held actions it tells of. */
+  readonly about: string | null;
   readonly mode: Mode;
   readonly status: RunStatus;
   readonly decidedBy: "model" | "rules" | null;
@@ -81,6 +83,8 @@ export interface ActionRow {
   readonly ref: Readonly<Record<string, string>> | null;
   readonly dryRun: boolean;
   readonly reason: string | null;
+  /** Who approved or rejected it. */
+  readonly reviewedBy: string | null;
   readonly attempts: number;
   readonly createdAt: string;
   readonly updatedAt: string;

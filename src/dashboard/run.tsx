@@ -13,6 +13,9 @@ export function RunPage({ id }: { id: string }) {
   return <Shown of={run}>{(data) => <Detail of={data} />}</Shown>;
 }
 
+/** What it told of, or what was pressed, is decided here instead. */
+const neverAgain = ["review-notice", "review-press"];
+
 function Detail({ of: run }: { of: RunDetail }) {
   return (
     <>
@@ -46,7 +49,11 @@ function Detail({ of: run }: { of: RunDetail }) {
       )}
       {run.status === "dead" && run.cleared === null && (
         <p class="soft">
-          <code>signalbox dead-letters replay {run.id}</code> runs it again;{" "}
+          {!neverAgain.includes(run.agent) && (
+            <>
+              <code>signalbox dead-letters replay {run.id}</code> runs it again;{" "}
+            </>
+          )}
           <code>signalbox dead-letters discard {run.id} --reason …</code> gives it up.
         </p>
       )}
@@ -60,6 +67,16 @@ function Detail({ of: run }: { of: RunDetail }) {
             </a>,
           ],
           ["Route", run.route ?? "system"],
+          ...(run.about === null
+            ? []
+            : [
+                [
+                  "Tells of",
+                  <a key="a" href={`#/runs/${run.about}`}>
+                    {shortId(run.about)}
+                  </a>,
+                ] as const,
+              ]),
           ["Mode", run.mode],
           ["Attempts", run.attempts],
           ["Started", <Ago key="c" at={run.createdAt} />],
@@ -219,6 +236,7 @@ function Action({ of: action }: { of: ActionRow }) {
       <Facts
         of={[
           ["About", action.subject],
+          ...(action.reviewedBy === null ? [] : [["Decided by", action.reviewedBy] as const]),
           ["Key", <code key="k">{action.key}</code>],
           ["Id", <code key="i">{action.id}</code>],
         ]}
