@@ -299,7 +299,7 @@ describe("where a notice is posted", () => {
     const onPull = await place([review, comment], { places: everywhere });
     expect(onPull.kinds).toEqual(["github.comment"]);
     expect(onPull.inputs[0]).toMatchObject({ owner: "acme", repo: "web", number: 7 });
-    const body = String(onPull.inputs[0]?.["body"]);
+    const body = onPull.inputs[0]?.["body"] as string;
     expect(body).toContain("**2 actions of churn-intervention wait for a person**");
     expect(body).toContain("1. Post a review with 0 inline comments on acme/web#7");
     expect(body).not.toMatch(/evil|stranger/);
