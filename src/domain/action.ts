@@ -46,6 +46,9 @@ const transitions: Readonly<Record<ActionStatus, readonly ActionStatus[]>> = {
 export const actionStatesBefore = (to: ActionStatus): ActionStatus[] =>
   actionStatuses.filter((from) => transitions[from].includes(to));
 
+export const isHeld = ({ status }: Pick<Action, "status">): boolean =>
+  heldStatuses.some((held) => held === status);
+
 /** What `plan` returns: an action as data. */
 export interface PlannedAction {
   /** Unique within the run; part of the idempotency key. */

@@ -39,7 +39,7 @@ export interface Pressable {
 }
 
 /** The buttons of a message, in their order. */
-export const buttonsOf = ({ blocks }: Pick<Pressable, "blocks">): JsonObject[] =>
+const buttonsOf = ({ blocks }: Pick<Pressable, "blocks">): JsonObject[] =>
   (Array.isArray(blocks) ? blocks : [])
     .flatMap((block: Json) => {
       const { elements, block_id: blockId } = asObject(block);

@@ -4,6 +4,7 @@
  * or a model. What comes from configuration or facts passes `plainText`, so that it links nowhere and calls nobody.
  */
 import type { ActionKind, ReviewNotice } from "../domain/action-kinds.ts";
+import { isHeld } from "../domain/action.ts";
 import type { Action } from "../domain/action.ts";
 import { isObject } from "../domain/json.ts";
 import type { Json, JsonObject } from "../domain/json.ts";
@@ -73,7 +74,6 @@ export function noticeOf(
   { adminUrl }: Pick<ReviewSettings, "adminUrl">,
   buttons: boolean,
 ): ReviewNotice {
-  const isHeld = ({ status }: Action) => status === "awaiting_review" || status === "uncertain";
   const held = actions.filter(isHeld);
   const why = held.find(({ status, reason }) => status === "awaiting_review" && reason !== null)?.reason;
   const rest = actions.length - mostShown;

@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import type { AgentDefinition, AgentKit } from "../domain/agent.ts";
+import { isHeld } from "../domain/action.ts";
 import type { Action, PlannedAction } from "../domain/action.ts";
 import type { DestinationName } from "../domain/action-kinds.ts";
 import { isObject } from "../domain/json.ts";
@@ -50,8 +51,6 @@ export function noticeRun(
     promptHash: null,
   };
 }
-
-const isHeld = ({ status }: Action): boolean => status === "awaiting_review" || status === "uncertain";
 
 /** Null when there is nothing to tell of any more. */
 async function subjectOf({ reads, table }: NoticeParts, notice: Run): Promise<NoticeSubject | null> {

@@ -10,6 +10,7 @@
  */
 import { z } from "zod";
 import type { AgentDefinition, AgentEvent } from "../domain/agent.ts";
+import { isHeld } from "../domain/action.ts";
 import type { Action, PlannedAction } from "../domain/action.ts";
 import { Conflict } from "../domain/errors.ts";
 import { isObject } from "../domain/json.ts";
@@ -135,8 +136,7 @@ async function changedNotice({ reads, table, sources }: PressParts, id: string) 
   if (!found || !event) return null;
   const { reviews } = table();
   const shown = found.actions.filter(
-    ({ status, reviewedBy }) =>
-      status === "awaiting_review" || status === "uncertain" || status === "skipped" || reviewedBy !== null,
+    (one) => isHeld(one) || one.status === "skipped" || one.reviewedBy !== null,
   );
   const buttons = reviews.slack !== null && sources().get(reviews.slack.source)?.active === true;
   return noticeOf({ run: found.run, event, actions: shown }, reviews, buttons);
