@@ -164,10 +164,11 @@ function wrongType(issue: Issue & { code: "invalid_type" }, context: IssueContex
   const what = Array.isArray(actual) ? "a list" : (typeNames[typeof actual] ?? typeof actual);
   const quote = wanted === "a text" && typeof actual === "number" ? { fix: "Put it in quotes." } : {};
   const how = what === wanted || (expected === "int" && what === "a number") ? "" : `, not ${what}`;
-  return yaml.fault(path, `\`${labelOf(path)}\` must be ${wanted}${how}`, {
-    ...quote,
-    ...variableHint(path, context),
-  });
+  const hint = variableHint(path, context);
+  // No value of a variable is a list: here the file is what has to be corrected.
+  if (wanted === "a list" && hint.fix !== undefined)
+    hint.fix = "A variable holds one text: put it in brackets, as a list of one.";
+  return yaml.fault(path, `\`${labelOf(path)}\` must be ${wanted}${how}`, { ...quote, ...hint });
 }
 
 function wrongWord(path: Path, allowed: readonly unknown[], context: IssueContext): Fault {

@@ -337,12 +337,16 @@ function unsetFaults(
   });
 }
 
-/** In the order of the file; of several faults at one place the first found says it best. */
+/**
+ * In the order of the file; of several faults at one place the first found says it best. Keys that are missing are all
+ * shown where the section begins, and each is a fault of its own.
+ */
 function inOrder(faults: readonly Fault[]): Fault[] {
   const seen = new Set<string>();
   return faults
     .filter(({ file, line, column, message }) => {
-      const place = line === 0 ? message : `${file}:${line}:${column}`;
+      const own = line === 0 || /^`\w+` is missing/.test(message) ? message : "";
+      const place = `${file}:${line}:${column} ${own}`;
       return !seen.has(place) && Boolean(seen.add(place));
     })
     .toSorted((a, b) => a.line - b.line || a.column - b.column);

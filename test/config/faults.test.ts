@@ -300,6 +300,28 @@ destinations:
   });
 });
 
+describe("what a section lacks", () => {
+  it("is told key by key, at the place where the section begins", async () => {
+    const faults = await faultsOf("version: 1\nsources: { inbox: { type: gmail } }\nroutes: [{ name: a }]\n");
+    expect(faults.match(/^signalbox\.yaml:.+$/gm)).toEqual([
+      "signalbox.yaml:2:12  `account` is missing",
+      "signalbox.yaml:2:12  `audience` is missing",
+      "signalbox.yaml:2:12  `pushServiceAccount` is missing",
+      "signalbox.yaml:2:12  `credentials` is missing",
+      "signalbox.yaml:3:10  `source` is missing",
+      "signalbox.yaml:3:10  `events` is missing",
+      "signalbox.yaml:3:10  `agent` is missing",
+    ]);
+  });
+
+  it("may be no more than the brackets of a list, which no variable can bring", async () => {
+    const text = 'version: 1\nsources: { pay: { type: stripe, secrets: "${A}" } }\n';
+    expect(await faultsOf(text, { env: { A: "whsec_x" } })).toMatch(
+      /`secrets` must be a list, not a text[\s\S]*put it in brackets, as a list of one/,
+    );
+  });
+});
+
 describe("what contradicts itself is shown at its place", () => {
   it("finds unknown sources and agents, and a name given twice", async () => {
     expect(
