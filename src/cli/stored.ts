@@ -14,9 +14,8 @@ export async function openStored(context: Context): Promise<Look> {
   const vault = createVault(encryptionKeys);
   try {
     if (databaseUrl === null) return lookIntoSqlite(dataFolder(context), { vault, clock: systemClock });
-    const { openPostgresJournal } = await import("../journal/postgres.ts");
-    const { reads, journal } = await openPostgresJournal({ url: databaseUrl, clock: systemClock, vault });
-    return { reads, close: () => journal.close() };
+    const { lookIntoPostgres } = await import("../journal/postgres-look.ts");
+    return await lookIntoPostgres({ url: databaseUrl, clock: systemClock, vault });
   } catch (error) {
     throw new Failure(
       `the journal can't be read: ${error instanceof Error ? error.message : String(error)}`,

@@ -101,7 +101,8 @@ async function migrate(client: ClientBase): Promise<void> {
   }
 }
 
-async function versionOf(client: ClientBase): Promise<number> {
+/** 0 where there are no tables yet. Throws an Error when a newer version was here. */
+export async function versionOf(client: ClientBase): Promise<number> {
   try {
     const { rows } = await client.query<{ version: string }>("SELECT version FROM signalbox_schema");
     const version = Number(rows[0]?.version ?? 0);

@@ -15,6 +15,7 @@ import { createAttempt } from "../../src/destinations/http.ts";
 import { createInbox } from "../../src/inbox/accept.ts";
 import { compileRoute } from "../../src/inbox/routing.ts";
 import type { RouteOptions } from "../../src/inbox/routing.ts";
+import type { JournalParts } from "../../src/journal/journal.ts";
 import { openSqliteJournal } from "../../src/journal/sqlite.ts";
 import { silentLog } from "../../src/observability/log.ts";
 import { createMetrics } from "../../src/observability/metrics.ts";
@@ -40,6 +41,8 @@ export interface LineOptions {
   readonly decider?: Decider;
   readonly source?: Source;
   readonly parkForMs?: number;
+  /** Instead of a SQLite journal in a folder of its own. */
+  readonly store?: JournalParts;
   /** Limits the journal's file, as a full disk does. */
   readonly maxPages?: number;
   readonly actionsPerHour?: number;
@@ -88,11 +91,13 @@ const rulesOnly: Decider = {
 
 export function openLine(options: LineOptions, clock: ManualClock = manualClock(), folder?: string) {
   const at = folder ?? mkdtempSync(join(tmpdir(), "signalbox-line-"));
-  const store = openSqliteJournal({
-    folder: at,
-    clock,
-    ...(options.maxPages === undefined ? {} : { maxPages: options.maxPages }),
-  });
+  const store =
+    options.store ??
+    openSqliteJournal({
+      folder: at,
+      clock,
+      ...(options.maxPages === undefined ? {} : { maxPages: options.maxPages }),
+    });
   const ids = createIds(clock);
   const metrics = createMetrics();
   const queue = createEmbeddedQueue(store.journal, clock, silentLog);
