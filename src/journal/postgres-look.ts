@@ -1,8 +1,8 @@
 /** Reads the journal on PostgreSQL beside the services that write it: nothing of it is changed or migrated. */
 import type { Clock } from "../resilience/clock.ts";
 import { migrations } from "./migrations/index.ts";
-import { openClient, openPool, usualLimits } from "./postgres-driver.ts";
-import { versionOf } from "./postgres-schema.ts";
+import { openPool, usualLimits } from "./postgres-driver.ts";
+import { versionAt } from "./postgres-schema.ts";
 import { PostgresWriter } from "./postgres-writer.ts";
 import { createReads } from "./reads.ts";
 import type { Look } from "./sqlite-look.ts";
@@ -16,8 +16,7 @@ export interface PostgresLookParts {
 
 /** Throws when the server can't be reached, or when the journal in it is of another version than this program, or is none. */
 export async function lookIntoPostgres({ url, vault, clock }: PostgresLookParts): Promise<Look> {
-  const client = await openClient(url, usualLimits.answer);
-  const version = await versionOf(client).finally(() => client.end().catch(() => {}));
+  const version = await versionAt(url, usualLimits.answer);
   if (version === 0) throw new Error("there is no journal in DATABASE_URL: nothing was stored there yet");
   if (version !== migrations.length)
     throw new Error(

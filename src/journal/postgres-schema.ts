@@ -101,8 +101,11 @@ async function migrate(client: ClientBase): Promise<void> {
   }
 }
 
-/** 0 where there are no tables yet. Throws an Error when a newer version was here. */
-export async function versionOf(client: ClientBase): Promise<number> {
+/** How many migrations were made; 0 where there are no tables yet. Throws an Error when a newer version was here. */
+export const versionAt = async (url: string, answer: number): Promise<number> =>
+  connected(await openClient(url, answer), versionOf);
+
+async function versionOf(client: ClientBase): Promise<number> {
   try {
     const { rows } = await client.query<{ version: string }>("SELECT version FROM signalbox_schema");
     const version = Number(rows[0]?.version ?? 0);

@@ -2,7 +2,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { fleetConfig, list, openFleet } from "../support/fleet.ts";
 import type { Fleet, ProcessRow, RunRow } from "../support/fleet.ts";
 import { postgresNote, postgresPresent } from "../support/postgres.ts";
@@ -113,6 +113,23 @@ describe.skipIf(!postgresPresent || !redisPresent)(`a fleet${postgresNote}${redi
       .poll(() => workers[dead]?.stderr().includes("duties.begun"), { timeout: 60_000, interval: 50 })
       .toBe(true);
     workers[1 - dead] = await fleet.start("worker");
+  });
+
+  it("has another process lead while the leader stands still, and the old one give way when it goes on", async () => {
+    await expect.poll(leader, { timeout: 60_000 }).toBeTypeOf("number");
+    const first = await leader();
+    const frozen = workers.find(({ pid }) => pid === first);
+    if (frozen === undefined) throw new Error("no worker leads");
+    const terms = (word: string) => frozen.stderr().split(word).length - 1;
+    process.kill(frozen.pid, "SIGSTOP");
+    onTestFinished(() => void process.kill(frozen.pid, "SIGCONT"));
+    const next = () => processes().then((rows) => rows.find((one) => one.leading && one.pid !== first)?.pid);
+    await expect.poll(next, { timeout: 60_000, interval: 200 }).toBeTypeOf("number");
+    await fleet.open("leader-frozen", 1, ingest[0]);
+    await expect.poll(allDone, { timeout: 60_000 }).toBe(true);
+    process.kill(frozen.pid, "SIGCONT");
+    await expect.poll(() => terms("duties.ended") === terms("duties.begun"), { timeout: 60_000 }).toBe(true);
+    expect(await next()).toBeTypeOf("number");
   });
 
   it("loses nothing when Redis loses everything", async () => {

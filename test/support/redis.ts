@@ -9,6 +9,10 @@ import { join } from "node:path";
 import { Redis } from "ioredis";
 
 export const redisPresent = spawnSync("redis-server", ["--version"]).status === 0;
+/** Whether it was built to: else it does not know the setting. */
+export const redisSpeaksTls =
+  redisPresent &&
+  !spawnSync("redis-server", ["--port", "0", "--tls-port", "0"]).stderr.toString().includes("Bad directive");
 /** For the titles of `describe.skipIf(!redisPresent)`. */
 export const redisNote = redisPresent
   ? ""

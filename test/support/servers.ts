@@ -1,7 +1,7 @@
 /** What starting and ending a real server takes. */
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { chownSync, closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { chmodSync, chownSync, closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 
@@ -40,6 +40,12 @@ export function freePort(): Promise<number> {
 /** PostgreSQL refuses to run as root: then it runs as `nobody`, who is given the folder. */
 const nobody = 65_534;
 const unprivileged = process.getuid?.() === 0 ? { uid: nobody, gid: nobody } : {};
+
+/** A file that whoever the server runs as may read, and nobody else. */
+export function giveToServer(file: string): void {
+  chmodSync(file, 0o600);
+  if (unprivileged.uid !== undefined) chownSync(file, unprivileged.uid, unprivileged.gid);
+}
 
 /** Its output goes to `log`: whoever started it may be gone before it. */
 export function spawnUnprivileged(
