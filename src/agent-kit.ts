@@ -10,6 +10,7 @@ export { resultOf, template } from "./domain/action.ts";
 export { sha256 } from "./domain/json.ts";
 export { plainText } from "./domain/outgoing-text.ts";
 export { visible, withoutHiddenMarkup } from "./domain/untrusted-text.ts";
+export { mentioned } from "./domain/words.ts";
 export type {
   AgentDefinition,
   AgentEvent,

@@ -8,19 +8,41 @@ const Tutorial = z.strictObject({
   keywords: z.array(z.string().min(2)).default([]),
 });
 
+/** Separated by commas. */
+const words = (defaults: string) => z.array(z.string().min(2)).default(defaults.split(/,\s*/));
+
 const Rules = z
   .strictObject({
     /** What rules propose for a price complaint. */
     discountPercent: z.int().min(1).max(100).default(15),
-    price: z
-      .array(z.string())
-      .default(["expensive", "price", "pricing", "cost", "budget", "afford", "cheaper"]),
-    support: z
-      .array(z.string())
-      .default(["support", "no answer", "no reply", "waiting", "response", "ticket", "ignored"]),
-    complexity: z
-      .array(z.string())
-      .default(["complicated", "complex", "confusing", "hard to use", "difficult"]),
+    price: words(
+      `expensive, price, pricing, cost, budget, afford, cheaper, overpriced, teuer, preis, cher, prix, caro, cara, precio,
+       preço, costoso, prezzo, duur`,
+    ),
+    support: words(
+      `support, customer service, no answer, no reply, nobody answers, wait, response, ticket, ignored, kundendienst,
+       keine antwort, pas de réponse, nadie contesta, nadie responde, sin respuesta, ninguém responde, nessuna risposta`,
+    ),
+    quality: words(
+      `crash, bug, buggy, error, outage, downtime, unreliable, unstable, slow, broken, doesn't work, not working, fail,
+       abstürze, fehler, instabil, plantage, panne, fallos, errores, lento, erros, instável, guasti`,
+    ),
+    complexity: words(
+      `complicated, complex, confusing, hard to use, difficult, learning curve, kompliziert, compliqué, complicado, difícil,
+       difficile, ingewikkeld`,
+    ),
+    missing: words(
+      `missing, lack, doesn't support, no support for, no way to, fehlt, il manque, falta, manca, ontbreekt`,
+    ),
+    unused: words(
+      `don't use, didn't use, not using, never used, hardly use, rarely use, stopped using, no longer need, don't need,
+       brauchen es nicht, nicht mehr gebraucht, n'utilisons, ya no usamos, não usamos, non usiamo`,
+    ),
+    switched: words(
+      `switched to, switching to, moved to, moving to, went with, competitor, alternative, another tool, another provider,
+       other tool, different tool, in-house, gewechselt, anbieter, autre outil,
+       otra herramienta, outra ferramenta, altro strumento`,
+    ),
   })
   .prefault({});
 

@@ -1,4 +1,5 @@
 /** Decides without a model, by what Stripe's form says and by words. Pure. */
+import { mentioned } from "../../src/agent-kit.ts";
 import { commentId, feedbackId } from "./context.ts";
 import type { Facts, TicketFacts } from "./context.ts";
 import type { Decision } from "./decision.ts";
@@ -17,15 +18,49 @@ const byFeedback: Readonly<Record<string, Reason>> = {
   switched_service: "switched_to_competitor",
 };
 
-const says = (text: string, words: readonly string[]): boolean =>
-  words.some((word) => text.toLowerCase().includes(word.toLowerCase()));
-
 /** The tutorial whose feature a text asks for. */
 function tutorialIn(text: string, policy: Policy): string | null {
-  const found = Object.entries(policy.tutorials).find(([key, tutorial]) =>
-    says(text, [key.replace(/[_-]/g, " "), tutorial.title, ...tutorial.keywords]),
+  const found = Object.entries(policy.tutorials).find(
+    ([key, tutorial]) =>
+      mentioned(text, [key.replace(/[_-]/g, " "), tutorial.title, ...tutorial.keywords]).length > 0,
   );
   return found?.[0] ?? null;
+}
+
+/** "It is not the price", "not because of your support", "not too expensive": said of what is no reason. */
+const denied =
+  /\b(?:not|isn't|wasn't|never|nothing (?:wrong )?(?:with|against)|no (?:complaints?|problems?) (?:about|with)|nicht|pas|no es|não é)\b(?:(?: (?:about|because of|due to|for|with|the|your|its|an?|too|very|that|really|so|even|wegen|der|die|das|am|le|la|el|o))+ \p{L}+| (?:expensive|complicated|complex|difficult|confusing|slow)\b)/giu;
+const praise =
+  /\b(?:great|good|fantastic|excellent|wonderful|helpful|friendly|lovely|amazing|brilliant|always fair)\b/i;
+const trouble = /\b(?:no|not|never|nobody|bad|slow|poor|wait\w*|weeks?|months?)\b|n't\b/i;
+
+/** A thought each: what is said of one thing says nothing of the next. */
+const clausesOf = (text: string): string[] =>
+  text.replaceAll("’", "'").split(/[.,;:!?\n]+|\b(?:but|though|although|aber|mais|pero|mas|ma)\b/i);
+
+/** In the order in which one is preferred within a clause: what names its matter most plainly comes first. */
+const byWords: readonly (readonly [reason: Reason, words: keyof Omit<Policy["rules"], "discountPercent">])[] =
+  [
+    ["switched_to_competitor", "switched"],
+    ["missing_feature", "missing"],
+    ["not_used", "unused"],
+    ["too_expensive", "price"],
+    ["poor_support", "support"],
+    ["quality_problems", "quality"],
+    ["too_complex", "complexity"],
+  ];
+
+/** The reason that is written first: people begin with what weighs most. */
+function writtenReason(comment: string, policy: Policy): Reason | null {
+  for (const clause of clausesOf(comment)) {
+    const said = clause.replace(denied, " ");
+    const isPraise = praise.test(said) && !trouble.test(said);
+    if (isPraise) continue;
+    const found = byWords.find(([, list]) => mentioned(said, policy.rules[list]).length > 0);
+    if (found) return found[0];
+    if (tutorialIn(said, policy) !== null) return "missing_feature";
+  }
+  return null;
 }
 
 const unhappy = (ticket: TicketFacts): boolean => ticket.open || ticket.satisfaction === "bad";
@@ -45,18 +80,11 @@ function judge(facts: Facts, policy: Policy): Judged {
     return { reason: "payment_disputed", evidence: [], confidence: 0.95 };
   const comment = subscription.comment ?? "";
   const cited = (more: readonly string[] = []): string[] => [commentId(facts), ...more];
-  if (says(comment, policy.rules.price))
-    return { reason: "too_expensive", evidence: cited(), confidence: 0.75 };
-  if (says(comment, policy.rules.support)) {
-    return {
-      reason: "poor_support",
-      evidence: cited(tickets.filter(unhappy).map((ticket) => ticket.id)),
-      confidence: 0.75,
-    };
+  const written = writtenReason(comment, policy);
+  if (written !== null) {
+    const sore = written === "poor_support" ? tickets.filter(unhappy).map((ticket) => ticket.id) : [];
+    return { reason: written, evidence: cited(sore), confidence: written === "too_expensive" ? 0.75 : 0.7 };
   }
-  if (tutorialIn(comment, policy)) return { reason: "missing_feature", evidence: cited(), confidence: 0.7 };
-  if (says(comment, policy.rules.complexity))
-    return { reason: "too_complex", evidence: cited(), confidence: 0.7 };
   const clicked = byFeedback[subscription.feedback ?? ""];
   if (clicked) return { reason: clicked, evidence: [feedbackId(facts)], confidence: 0.7 };
   const sore = tickets.find(unhappy);

@@ -3,13 +3,13 @@
  * much; the category with the most wins, and how clearly it wins is the confidence. Unsure is said as low confidence, never
  * as noise: what is below the policy's limits goes to a person.
  */
-import { visible } from "../../src/agent-kit.ts";
+import { mentioned, visible } from "../../src/agent-kit.ts";
 import type { Facts } from "./context.ts";
 import type { Decision } from "./decision.ts";
 import { fraudIn } from "./impersonation.ts";
 import type { Policy } from "./policy.ts";
 import { everyone, minor, owned, signals, soon } from "./signals.ts";
-import { languageOf, mentioned, withoutMachineTalk } from "./wording.ts";
+import { languageOf, withoutMachineTalk } from "./wording.ts";
 
 type Category = Decision["category"];
 type Urgency = Decision["urgency"];
