@@ -47,10 +47,11 @@ const api = async <T>(path: string): Promise<T> =>
   (await (
     await fetch(`${program.adminUrl}${path}`, { headers: { authorization: `Bearer ${program.token}` } })
   ).json()) as T;
-/** Killed as nothing can prepare for, and started again on the same folder. */
-const killed = async (): Promise<void> => {
+/** Killed as nothing can prepare for, and started again on the same folder; to die by itself at a moment of `plan`. */
+const killed = async (plan?: string): Promise<void> => {
   await program.kill();
-  program = await startProgram({ config, env, folder: program.folder });
+  const armed = plan === undefined ? env : { ...env, SIGNALBOX_FAIL_POINTS: plan };
+  program = await startProgram({ config, env: armed, folder: program.folder });
 };
 const patience = { timeout: 60_000, interval: 100 };
 const press = (button: string, user: string, value?: string) =>
@@ -89,9 +90,12 @@ test("what is held is told of in Slack once, and decided there once, whatever is
     ).items;
   await expect.poll(async () => (await runs("review-notice"))[0]?.status, patience).toBe("waiting");
   expect((await runs("email-triage"))[0]?.status).toBe("awaiting_review");
-  await killed();
+  // Then it dies with the notice posted, and does not know that it was.
+  await killed("action.requested=kill");
   slack.faults.up();
-  await expect.poll(() => slack.state.messages.length, patience).toBe(1);
+  await program.ended;
+  expect(slack.state.messages).toHaveLength(1);
+  await killed();
   await expect.poll(async () => (await runs("review-notice"))[0]?.status, patience).toBe("succeeded");
 
   const [message] = slack.state.messages;
@@ -108,8 +112,11 @@ test("what is held is told of in Slack once, and decided there once, whatever is
   expect(answers().join("\n")).toMatch(/^to one: Nothing was changed: (you|there is)/);
   expect(zendesk.state.tickets).toHaveLength(0);
 
-  // The press is stored before Slack is told so: what dies right after that loses nothing.
+  // The press is stored before Slack is told so. Then it dies with the approval stored, and neither who gave it in the
+  // audit nor the answer.
+  await killed("review.decided=kill");
   expect((await press("Approve", "U024BE7LH")).json).toMatchObject({ status: "accepted", runs: 1 });
+  await program.ended;
   await killed();
   await expect.poll(async () => (await runs("email-triage"))[0]?.status, patience).toBe("succeeded");
   await expect.poll(answers, patience).toHaveLength(3);
