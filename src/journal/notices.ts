@@ -20,5 +20,7 @@ export function* announce(tx: Transaction, run: string, notice: NewRun): Sql<voi
   );
   if (news === 0) return;
   const event = text(held, "event");
+  // Two agents may come to hold actions for one event at the same moment, in two processes.
+  yield* sql.lock(`notices of ${event}`);
   yield* insertRuns(tx, event, integer(held, "order_at"), yield* nextNotice(event), [notice]);
 }

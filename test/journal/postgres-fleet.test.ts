@@ -101,6 +101,43 @@ describe.skipIf(!postgresPresent)(`eight processes on one PostgreSQL${postgresNo
     expect(await database.query("SELECT count(*)::int AS n FROM events")).toEqual([{ n: 10 }]);
   });
 
+  it("agents whose actions for one event come to be held at the same moment each have their notice", async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const agents = fleet.map((_, at) => run({ agent: `agent-${at}` }));
+      const [answer] = await first().journal.accept(request(item([`held-${round}`], agents)));
+      const claims = await Promise.all((answer?.runs ?? []).map(claimed));
+      for (const claim of claims) {
+        const held = actionOf(
+          { run: claim.run.id, name: "post", subject: claim.run.id },
+          { status: "awaiting_review" },
+        );
+        const step = {
+          run: claim.run.id,
+          name: "plan",
+          schemaVersion: 1,
+          output: null,
+          startedAt: 1,
+          endedAt: 2,
+        };
+        await first().journal.recordPlan(keyOf(claim), { step: { ...step, usage: null }, actions: [held] });
+      }
+      await all(async ({ journal }, at) => {
+        const claim = claims[at];
+        if (!claim) throw new Error("a run is missing");
+        const notice = run({ agent: "review-notice", route: null, about: claim.run.id });
+        await journal.settle(keyOf(claim), { kind: "awaitReview", reason: "held", notice });
+      });
+      const notices = await first().reads.runs({
+        limit: 50,
+        agent: "review-notice",
+        event: answer?.event ?? "",
+      });
+      expect(notices.items.map(({ generation }) => generation).toSorted((a, b) => a - b)).toEqual(
+        fleet.map((_, at) => at),
+      );
+    }
+  });
+
   it("many events that come to all at the same moment are each there once", async () => {
     const names = Array.from({ length: 200 }, (_, at) => `event-${at}`);
     const answers = await all(({ journal }, at) => {
