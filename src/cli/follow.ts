@@ -10,6 +10,8 @@ import type { Service } from "./service.ts";
 const pauseMs = 1_000;
 /** A service that is gone for longer is not restarting. */
 const maxPauses = 30;
+/** Rows whose status is remembered; one that is forgotten may be told twice. */
+const maxTold = 1_000;
 
 export interface Follow<T> {
   readonly kind: string;
@@ -22,12 +24,17 @@ export async function follow<T>(context: Context, service: Service, what: Follow
   const { terminal } = context;
   const ended = new AbortController();
   process.once("SIGINT", () => ended.abort());
+  // A row comes with each step of its run; a person is told of what became of it.
+  const told = new Map<string, string>();
   const print = (row: T) => {
     if (terminal.json) {
       terminal.printJson(row, "line");
       return;
     }
     const [at, subject, status, id] = what.line(row);
+    if (told.get(id) === status) return;
+    if (told.size >= maxTold) told.clear();
+    told.set(id, status);
     terminal.print(
       `${terminal.paint.dim(at.slice(11, 19))}  ${subject}  ${status}\n          ${terminal.paint.dim(id)}`,
     );

@@ -200,6 +200,27 @@ describe("reading", () => {
     expect(await once(tail, "close")).toEqual([130, null]);
   });
 
+  test("tail tells a person of each status of a run once, however many steps it has", async () => {
+    const main = join("dist", "src", "main.js");
+    const tail = spawn(process.execPath, [join(process.cwd(), main), "runs", "tail"], {
+      cwd: program.folder,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let text = "";
+    tail.stdout.on("data", (chunk: Buffer) => (text += chunk.toString()));
+    await once(tail.stderr, "data");
+    const sent = await sendPull(1, { number: 1_001 });
+    const run = await untilRun(sent.event, "awaiting_review");
+    while (!text.includes("awaiting_review")) await once(tail.stdout, "data");
+    tail.kill("SIGINT");
+    await once(tail, "close");
+    const statuses = [...text.matchAll(/pr-review {2}(\w+)\n +(run_\S+)/g)].flatMap(([, status, id]) =>
+      id === run.id ? [status] : [],
+    );
+    expect(statuses).toEqual([...new Set(statuses)]);
+    expect(statuses).toContain("running");
+  });
+
   test("explain says which route took an event, and why another did not", async () => {
     const sent = await json<Answer>("trigger", "stripe.customer.subscription.deleted");
     const unrouted = (await cli("explain", sent.event)).replace(/\s+/g, " ");
