@@ -4,7 +4,7 @@
  */
 import type { Run, WaitingFor } from "../domain/run.ts";
 import { isObject } from "../domain/json.ts";
-import { text } from "./rows.ts";
+import { integer, text } from "./rows.ts";
 import { getState } from "./state.ts";
 import { sql } from "./sql.ts";
 import type { Sql } from "./sql.ts";
@@ -32,9 +32,13 @@ function* pauseOfAll(): Sql<WaitingFor | null> {
 }
 
 const ownTurn = "it is taken up as soon as a worker is free";
+/** Handed back because what it had to store could not be stored. */
+const afterRest = "it was put down, and is taken up again after a pause";
 
 function* reasonOf({ id, agent, concurrency }: Run): Sql<WaitingFor> {
   const waits = (kind: "key" | "turn", reason: string): WaitingFor => ({ kind, reason, until: null });
+  const rests = yield* sql.get("SELECT due_at FROM runs WHERE id = ? AND due_at > ?", id, yield* sql.now());
+  if (rests) return { ...waits("turn", afterRest), until: integer(rests, "due_at") };
   if (concurrency === null) return waits("turn", ownTurn);
   const { key, limit } = concurrency;
   const holders = yield* sql.all(

@@ -297,6 +297,19 @@ export function operatorsContract({ on, clock, run, accept, claimed, step, actio
       expect((await on().reads.event(c.event))?.runs[0]?.waitingFor?.kind).toBe("key");
     });
 
+    it("is the end of its pause where it was handed back for a while", async () => {
+      const { run: id } = await started("rests");
+      const claim = await claimed(id);
+      const before = clock().now();
+      await on().journal.handBack(key(claim), 30_000);
+      const { waitingFor } = await runOf(id);
+      expect(waitingFor).toMatchObject({
+        kind: "turn",
+        reason: "it was put down, and is taken up again after a pause",
+      });
+      expect((waitingFor?.until ?? 0) - before).toBeGreaterThanOrEqual(30_000);
+    });
+
     it("makes the oldest run that is due one that could be claimed: not one behind a key that is held", async () => {
       const a = await started("a", [keyed()]);
       await put(a.run, { ...parked("its breaker is open"), until: clock().now() + 3_600_000 } as Verdict);
