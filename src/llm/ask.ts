@@ -129,7 +129,12 @@ export const issuesOf = (error: {
 function blameOf(error: unknown, signal: AbortSignal, log: Log): AttemptOutcome {
   if (error instanceof JournalUnavailable || error instanceof LeaseLost) throw error;
   if (signal.aborted) return { kind: "aborted" };
-  if (error instanceof ServiceClosed) return { kind: "closed", until: error.until };
+  if (error instanceof ServiceClosed)
+    return {
+      kind: "closed",
+      until: error.until,
+      why: error.message.replaceAll(`${error.service}: `, ""),
+    };
   if (error instanceof ServiceError)
     return {
       kind: "failed",

@@ -48,8 +48,10 @@ export function createDecider(parts: DeciderParts): Decider {
       const filled = fill(prompt, request, parts.log);
       if ("fault" in filled) return byRules(request, prompt, filled.fault);
       const spending = parts.budget?.of(request.agent, request.spentUsd) ?? null;
-      const order = (await spending?.sparing()) ? sparingly(chain, prompt, parts.models) : chain;
-      return askChain(parts, { request, prompt, filled, spending }, order, left);
+      const spare = (await spending?.sparing()) ?? false;
+      const order = spare ? sparingly(chain, prompt, parts.models) : chain;
+      const before = spare ? [...left, "most of a cap on spending is spent"] : left;
+      return askChain(parts, { request, prompt, filled, spending }, order, before);
     },
   };
 }

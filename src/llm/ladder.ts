@@ -27,8 +27,8 @@ export type AttemptOutcome =
       /** The vendor's code and request id, what to look at: ServiceError's `hint`. */
       readonly hint: string | null;
     }
-  /** Not called: its breaker is open until then, in milliseconds since the epoch. */
-  | { readonly kind: "closed"; readonly until: number }
+  /** Not called: its breaker is open, or it is paused, until then, in milliseconds since the epoch. */
+  | { readonly kind: "closed"; readonly until: number; readonly why: string }
   /** Not called: it might have passed a cap. */
   | { readonly kind: "capped"; readonly why: string }
   /** Our own fault, such as a schema that can't be sent. */
@@ -132,7 +132,7 @@ function cause(label: string, outcome: AttemptOutcome, timeoutMs: number | null)
     case "truncated":
       return `${label}'s answer was cut off at its limit of tokens${request(outcome)}`;
     case "closed":
-      return `${label}'s breaker is open until ${new Date(outcome.until).toISOString()}`;
+      return `${label} is not asked until ${new Date(outcome.until).toISOString()} (${outcome.why})`;
     case "capped":
       return outcome.why;
     case "broken":

@@ -99,7 +99,8 @@ function setup(options: Setup = {}) {
   const guard: ServiceGuard = options.guard ?? {
     async call(service, fn) {
       const until = options.closed?.[service];
-      if (until !== undefined) throw new ServiceClosed(service, until, "its breaker is open");
+      if (until !== undefined)
+        throw new ServiceClosed(service, until, `its breaker is open: ${service}: answered 503`);
       return fn();
     },
     closed: async () => null,
@@ -305,8 +306,8 @@ describe("a decision by rules", () => {
       closed: { "model:anthropic/main-1": 1_000, "model:openai/fallback-1": 2_000 },
     });
     expect((await decide()).why).toBe(
-      "anthropic/main-1 (main)'s breaker is open until 1970-01-01T00:00:01.000Z; " +
-        "openai/fallback-1 (fallback)'s breaker is open until 1970-01-01T00:00:02.000Z",
+      "anthropic/main-1 (main) is not asked until 1970-01-01T00:00:01.000Z (its breaker is open: answered 503); " +
+        "openai/fallback-1 (fallback) is not asked until 1970-01-01T00:00:02.000Z (its breaker is open: answered 503)",
     );
     expect(calls).toEqual([]);
   });
@@ -577,7 +578,7 @@ describe("what a decision may cost", () => {
     });
     const sorted = setup(named);
     expect(await sorted.decide({ spentUsd: 8 })).toMatchObject({
-      why: "openai/fallback-1 (fallback) answered",
+      why: "most of a cap on spending is spent; openai/fallback-1 (fallback) answered",
     });
     expect(sorted.told).toEqual(["perRun sparing"]);
     const alone = setup({ ...named, fallback: [fails("timeout")], cheaper: "fallback" });

@@ -52,7 +52,7 @@ describe("whom to ask next", () => {
     ["a refused request", failed("invalid")],
     ["a refusal", { kind: "refusal", requestId: null }],
     ["a cut answer", { kind: "truncated", requestId: null }],
-    ["an open breaker", { kind: "closed", until: 1 }],
+    ["an open breaker", { kind: "closed", until: 1, why: "its breaker is open" }],
     ["a fault of ours", { kind: "broken" }],
   ])("is the next model after %s, and after the last one the rules", (_name, outcome) => {
     expect(after(["main", outcome])).toEqual(ask("fallback"));
@@ -72,7 +72,7 @@ const outcome: fc.Arbitrary<AttemptOutcome> = fc.oneof(
     { kind: "truncated", requestId: null },
     { kind: "broken" },
     { kind: "aborted" },
-    { kind: "closed", until: 1 },
+    { kind: "closed", until: 1, why: "its breaker is open" },
     { kind: "mismatch", text: "secret payload", issues: ["secret payload"], requestId: "req_2" },
   ),
   fc.record({
