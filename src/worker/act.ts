@@ -54,6 +54,8 @@ export interface ActJob {
   readonly signal: AbortSignal;
   /** Told of each action that is begun. */
   readonly onAction: (name: string) => void;
+  /** Begins nothing: only finds out what became of requests whose outcome is unknown. */
+  readonly clearUp?: boolean;
 }
 
 interface Done {
@@ -64,7 +66,7 @@ interface Done {
 /** What the actions came to. Throws ServiceClosed and ServiceError (retry or park), and EventFault (dead). */
 export async function act(parts: ActParts, job: ActJob): Promise<Action[]> {
   for (const action of await parts.journal.actions(job.claim.run)) {
-    if (action.status !== "planned" && action.status !== "executing") continue;
+    if (action.status !== "executing" && (action.status !== "planned" || job.clearUp === true)) continue;
     const earlier = await parts.journal.actions(job.claim.run);
     const needed = action.needs.map((name) => earlier.find((other) => other.name === name));
     const lost = needed.find((other) => other && notDone(other));
@@ -114,6 +116,10 @@ async function carryOut(
     return;
   }
   if (action.status === "executing" && (await settled(parts, job, action, executor, input))) return;
+  if (job.clearUp === true && repeatability(executor, input) === "lookup") {
+    await end(parts, job, action, { status: "planned", reason: "it had no effect" });
+    return;
+  }
   await request(parts, job, action, executor, input);
 }
 

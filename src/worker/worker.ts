@@ -26,7 +26,7 @@ import type { Clock } from "../resilience/clock.ts";
 import type { Ids } from "../resilience/ids.ts";
 import { failPoint } from "../resilience/fail-points.ts";
 import { act } from "./act.ts";
-import type { ActParts } from "./act.ts";
+import type { ActJob, ActParts } from "./act.ts";
 import { expand } from "./expansion.ts";
 import type { ExpansionRunParts } from "./expansion.ts";
 import { createKit } from "./kit.ts";
@@ -239,14 +239,18 @@ async function runAgent(
     await parts.journal.recordPlan(key, { step: { ...step, usage: null }, actions });
     failPoint("plan.recorded");
   }
-  const stale = await noLongerApplies(parts, agent, kit, key);
-  if (stale !== null) return { kind: "cancelled", reason: stale };
   const onAction = (name: string) => {
     whereabouts.at = name;
   };
   const actionsPerHour = entry.ofSystem ? Number.MAX_SAFE_INTEGER : parts.table().actionsPerHour(agent.name);
-  const actions = await act(parts, { claim: key, mode, actionsPerHour, signal, onAction });
-  const verdict = verdictOn(actions, summary);
+  const job: ActJob = { claim: key, mode, actionsPerHour, signal, onAction };
+  if (kit.resumed && agent.stillApplies) {
+    // Whatever became of its reason: it may have happened.
+    await act(parts, { ...job, clearUp: true });
+    const stale = await noLongerApplies(parts, agent.stillApplies, kit, key);
+    if (stale !== null) return { kind: "cancelled", reason: stale };
+  }
+  const verdict = verdictOn(await act(parts, job), summary);
   if (verdict.kind !== "awaitReview") return verdict;
   // Nobody is asked about a message of ours by another one.
   if (entry.ofSystem) return { kind: "dead", reason: verdict.reason };
@@ -275,16 +279,12 @@ const summaryIn = (output: Json): string => {
 /** After any wait the facts may have changed: read again before anything more is done. */
 async function noLongerApplies(
   parts: WorkerParts,
-  agent: AgentDefinition,
+  stillApplies: NonNullable<AgentDefinition["stillApplies"]>,
   kit: RunKit,
   key: ClaimKey,
 ): Promise<string | null> {
-  if (!kit.resumed || !agent.stillApplies) return null;
   const actions = await parts.journal.actions(key.run);
-  if (!actions.some((action) => action.status === "planned")) return null;
-  // An action whose request may have left has to be cleared up first, whatever became of its reason.
-  if (actions.some((action) => action.status === "executing")) return null;
-  return agent.stillApplies(kit);
+  return actions.some((action) => action.status === "planned") ? stillApplies(kit) : null;
 }
 
 function verdictOn(actions: readonly Action[], summary: string): Verdict {

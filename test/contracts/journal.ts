@@ -355,6 +355,21 @@ export function journalContract(
         expect((await runOf(newer.runs[0] ?? "")).status).toBe("queued");
       });
 
+      it("cancels a parked run of an older event, which held the key", async () => {
+        const older = await accept("a", superseding(), { occurredAt: 1_000 });
+        await settle(await claimed(older.runs[0] ?? ""), {
+          kind: "parkUntil",
+          until: clock.now() + 60_000,
+          reason: "its breaker is open",
+          service: "github",
+          by: "service",
+          giveBack: 0,
+        });
+        const newer = await accept("b", superseding(), { occurredAt: 2_000 });
+        expect((await runOf(older.runs[0] ?? "")).status).toBe("cancelled");
+        expect(await due()).toEqual(newer.runs);
+      });
+
       it("orders a replay by its event's time too: an older event never takes the place of a newer one", async () => {
         const older = await accept("a", superseding(), { occurredAt: 1_000 });
         await settle(await claimed(older.runs[0] ?? ""), { kind: "dead", reason: "gone" });

@@ -34,6 +34,8 @@ import type { ManualClock } from "./clock.ts";
 export interface LineOptions {
   readonly agent: AgentDefinition;
   readonly mode?: Mode;
+  /** Of the route as it is now; null: it is gone. As when the run was made, where it is left out. */
+  readonly modeToday?: Mode | null;
   readonly concurrency?: RouteOptions["concurrency"];
   readonly executors?: Partial<Record<ActionKind, ActionExecutor>>;
   readonly unconfigured?: readonly DestinationName[];
@@ -178,7 +180,7 @@ export function openLine(options: LineOptions, clock: ManualClock = manualClock(
     renewWatch: async (source) => void renewed.push(source),
     table: () => ({
       agents: new Map([[options.agent.name, { agent: options.agent, policy: {} }]]),
-      modeOf: () => options.mode ?? "auto",
+      modeOf: () => (options.modeToday === undefined ? (options.mode ?? "auto") : options.modeToday),
       parkForMs: options.parkForMs ?? 86_400_000,
       actionsPerHour: () => options.actionsPerHour ?? 1_000_000,
       reviews: { to: () => ["auto"], places: [], adminUrl: null, slack: null, ...options.reviews },

@@ -484,6 +484,29 @@ describe("worker", () => {
       expect(slack.effects).toHaveLength(1);
     });
 
+    it.each([
+      ["had no effect", false, ["skipped", "skipped"]],
+      ["took effect", true, ["done", "skipped"]],
+    ])(
+      "clears up a request of unknown outcome that %s before it reads the facts again, and acts no more where they changed",
+      async (_what, tookEffect, statuses) => {
+        const slack = recordingExecutor({
+          [tookEffect ? "after" : "before"]: () => {
+            throw new ServiceError("slack", "timeout", "no answer", { effect: "unknown" });
+          },
+        });
+        const on = open({
+          agent: agentThat(async () => [post("first"), post("second")], {
+            stillApplies: async () => "the pull request was closed",
+          }),
+          executors: { "slack.message": slack },
+        });
+        const found = await on.until(await on.receive(), "cancelled");
+        expect(found.actions.map(({ status }) => status)).toEqual(statuses);
+        expect(slack.attempts()).toBe(1);
+      },
+    );
+
     it("takes up an action that a killed process had begun", async () => {
       const slack = recordingExecutor();
       const options: LineOptions = {
@@ -829,6 +852,26 @@ describe("worker", () => {
       expect(slack.effects).toEqual([]);
     });
   });
+
+  it.each([
+    ["auto", "review", "awaiting_review"],
+    ["review", "auto", "awaiting_review"],
+    ["auto", "dry-run", "succeeded"],
+    ["auto", null, "succeeded"],
+  ] as const)(
+    "acts as strictly as the mode it was made in (%s) and that of today (%s)",
+    async (mode, modeToday, status) => {
+      const slack = recordingExecutor();
+      const on = open({
+        agent: agentThat(async () => [post()]),
+        executors: { "slack.message": slack },
+        mode,
+        modeToday,
+      });
+      await on.until(await on.receive(), status);
+      expect(slack.effects).toHaveLength(modeToday === null ? 1 : 0);
+    },
+  );
 
   it("serialises runs of one concurrency key", async () => {
     let most = 0;
