@@ -78,6 +78,18 @@ describe("what a person paused", () => {
     expect(await pauses.pauses()).toEqual([]);
   });
 
+  it("says of a run that was parked, and could go on by now, that everything is paused", async () => {
+    const { on, pauses } = open();
+    await pauses.pause("slack", null);
+    const run = await on.receive();
+    await on.until(run, "waiting");
+    await pauses.pause("all", "moving house");
+    const reason = async () => (await on.reads.run(run))?.run.waitingFor?.reason;
+    expect(await reason()).toContain("slack");
+    await on.clock.advance(hour / 2);
+    expect(await reason()).toBe("everything is paused by hand: moving house");
+  });
+
   it("stops a run that is under way before its next action, which then takes effect once", async () => {
     let pauseAll = async () => {};
     const slack = recordingExecutor({ after: () => {} });

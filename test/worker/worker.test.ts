@@ -833,6 +833,12 @@ describe("worker", () => {
         code: "invalid_edit",
         message: "the edit passes a limit of the policy: at most enough",
       });
+      const { id = "", hash = "" } = first ?? {};
+      const elsewhere = { text: template("{id}", { id: resultOf("second", "id") }) };
+      await expect(on.review.approve(id, { hash, edited: elsewhere, by: "ann" })).rejects.toMatchObject({
+        code: "invalid_edit",
+        message: expect.stringContaining("refers to second"),
+      });
       await on.review.approve(first?.id ?? "", {
         hash: first?.hash ?? "",
         edited: { text: "better" },
