@@ -139,6 +139,7 @@ export function putInForce(settings: Settings, parts: InForceParts): InForce {
     ]),
   );
   const addresses = createAddressBook({ ...shippedAddressLists, ...config.server.addressLists });
+  const destinations = createDestinations(config.destinations, parts);
   return {
     settings,
     addresses,
@@ -149,7 +150,7 @@ export function putInForce(settings: Settings, parts: InForceParts): InForce {
       ),
       parts,
     ),
-    destinations: createDestinations(config.destinations, parts),
+    destinations,
     decider: createDecider({ ...parts, models, prompts: settings.prompts }),
     redeciding: redecidingIn(settings.prompts, models),
     routing: {
@@ -163,7 +164,7 @@ export function putInForce(settings: Settings, parts: InForceParts): InForce {
       parkForMs: config.limits.parkFor,
       actionsPerHour: (agent) =>
         config.limits.perAgent[agent]?.actionsPerHour ?? config.limits.actionsPerHour,
-      reviews: reviewsOf(config),
+      reviews: reviewsOf(config, destinations),
     },
   };
 }
@@ -219,10 +220,13 @@ function sourceOptions(name: string, source: SourceConfig, publicUrl: string): S
   return { ...source, ...place };
 }
 
-function reviewsOf({ reviews, destinations, server }: Loaded["config"]): ReviewSettings {
+function reviewsOf(
+  { reviews, server }: Loaded["config"],
+  destinations: ReturnType<typeof createDestinations>,
+): ReviewSettings {
   return {
     to: (agent) => reviews.perAgent[agent]?.to ?? reviews.to,
-    places: noticePlaces.filter((place) => destinations[place] !== undefined),
+    places: noticePlaces.filter((place) => destinations[place].configured),
     adminUrl: server.adminUrl === "" ? null : server.adminUrl,
     slack: reviews.slack ?? null,
   };

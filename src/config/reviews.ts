@@ -6,7 +6,7 @@ import { name } from "./scalars.ts";
 const to = z
   .array(z.enum(noticeTargets))
   .describe(
-    "auto: where the work is (a comment on the pull request, a task at the HubSpot contact, a comment on the Linear issue), else in Slack; with `slack:` below always in Slack. Each of the others, where it fits. [] for none. Default [auto].",
+    "auto: where the work is (a comment on the pull request, a task at the HubSpot contact, a comment on the Linear issue), else in Slack; with `slack:` below always in Slack. Each of the others, where it fits. [] for none. What has no credentials is left out. Default [slack].",
   );
 
 const slackUser = z
@@ -18,7 +18,7 @@ const slackUser = z
 
 export const reviews = z
   .strictObject({
-    to: to.default(["auto"]),
+    to: to.default(["slack"]),
     perAgent: z
       .record(name, z.strictObject({ to }))
       .default({})

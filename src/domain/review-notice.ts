@@ -8,7 +8,7 @@ export const noticeTargets = ["auto", ...noticePlaces] as const;
 
 export interface ReviewSettings {
   to(agent: string): readonly (typeof noticeTargets)[number][];
-  /** Those that are in the configuration, with credentials or not. */
+  /** Those that have their credentials: nobody is told by what would only be recorded. */
   readonly places: readonly NoticePlace[];
   /** Where the dashboard is for people; null when it is not said. */
   readonly adminUrl: string | null;

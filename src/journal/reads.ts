@@ -133,7 +133,10 @@ function* eventsPage({ vault }: Scope, query: ListQuery): Sql<Page<EventSummary>
   const ids = rows.map((row) => text(row, "id"));
   const runs =
     ids.length > 0
-      ? yield* sql.all(`SELECT * FROM runs WHERE event IN (${marks(ids)}) ORDER BY id`, ...ids)
+      ? yield* sql.all(
+          `SELECT * FROM runs WHERE event IN (${marks(ids)}) AND about IS NULL ORDER BY id`,
+          ...ids,
+        )
       : [];
   const items = rows.map((row) => ({
     ...listedEventFrom(row, vault),
@@ -155,7 +158,7 @@ function* eventById({ vault }: Scope, id: string): Sql<Awaited<ReturnType<Reads[
     `SELECT ${deliveryColumns} FROM deliveries WHERE event = ? ORDER BY received_at, id`,
     id,
   );
-  const runs = yield* sql.all("SELECT * FROM runs WHERE event = ? ORDER BY id", id);
+  const runs = yield* sql.all("SELECT * FROM runs WHERE event = ? AND about IS NULL ORDER BY id", id);
   return {
     ...eventFrom(row, vault),
     body: bodyFrom(row, vault),

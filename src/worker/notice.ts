@@ -8,10 +8,9 @@ import { z } from "zod";
 import type { AgentDefinition, AgentKit } from "../domain/agent.ts";
 import { isHeld } from "../domain/action.ts";
 import type { Action, PlannedAction } from "../domain/action.ts";
-import type { DestinationName } from "../domain/action-kinds.ts";
 import { isObject } from "../domain/json.ts";
 import type { Json, JsonObject } from "../domain/json.ts";
-import type { Destination, NewRun, Reads } from "../domain/ports.ts";
+import type { NewRun, Reads } from "../domain/ports.ts";
 import { noticePlaces } from "../domain/review-notice.ts";
 import type { NoticePlace, ReviewSettings } from "../domain/review-notice.ts";
 import { noticeAgent } from "../domain/run.ts";
@@ -23,7 +22,6 @@ import type { NoticeSubject } from "./notice-text.ts";
 
 export interface NoticeParts {
   readonly reads: Pick<Reads, "run" | "event" | "action">;
-  readonly destinations: Readonly<Record<DestinationName, Destination>>;
   readonly sources: () => ReadonlyMap<string, Source>;
   readonly table: () => { readonly reviews: ReviewSettings; modeOf(route: string): Mode | null };
 }
@@ -38,7 +36,7 @@ export function noticeRun(
   mode: Mode,
 ): NewRun | null {
   const { reviews } = table();
-  const nobody = reviews.to(run.agent).length === 0 || reviews.places.length === 0;
+  const nobody = placesIn(reviews, run.agent, reviews.places).length === 0;
   if (mode === "dry-run" || nobody) return null;
   return {
     id: ids("run"),
@@ -96,17 +94,22 @@ async function noticesIn(
 ): Promise<PlannedAction[]> {
   const { reviews } = parts.table();
   const fitting = await placesFor(parts, kit, subject);
-  const to = reviews.to(subject.run.agent);
-  const fits = (place: NoticePlace) => fitting.some((one) => one.place === place);
-  const has = (place: NoticePlace) => parts.destinations[place].configured;
-  const inOrder = preference(reviews).filter((place) => fits(place) && reviews.places.includes(place));
-  const first = inOrder.find(has) ?? inOrder[0];
-  const wanted = to.flatMap((one) => (one === "auto" ? (first ?? []) : one));
-  const chosen = [...new Set(wanted)].filter(fits);
-  return chosen.flatMap((place): PlannedAction[] => {
+  const possible = reviews.places.filter((place) => fitting.some((one) => one.place === place));
+  return placesIn(reviews, subject.run.agent, possible).flatMap((place): PlannedAction[] => {
     const made = fitting.find((one) => one.place === place)?.make();
     return made ? [{ name: place, subject: key, ...made }] : [];
   });
+}
+
+/** Those of `possible` that the configuration names for the agent. */
+function placesIn(
+  reviews: ReviewSettings,
+  agent: string,
+  possible: readonly NoticePlace[],
+): readonly NoticePlace[] {
+  const first = preference(reviews).find((place) => possible.includes(place));
+  const wanted = reviews.to(agent).flatMap((one) => (one === "auto" ? (first ?? []) : one));
+  return [...new Set(wanted)].filter((place) => possible.includes(place));
 }
 
 /** Where buttons are set up, people mean to decide in Slack; else where the work is. */

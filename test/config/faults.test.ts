@@ -936,23 +936,23 @@ reviews:
 
       signalbox.yaml:4:3  the buttons come with notices in Slack, which is not under
         \`destinations:\`
-       4 |   slack: { source: chat, approvers: ["@ada"], ********: [U024BE7LH] }
+       4 |   slack: { source: chat, approvers: ["@ada"], approver: [*********] }
          |   ^^^^^
           Add \`slack:\` under \`destinations:\`, with the bot token of the same app.
 
       signalbox.yaml:4:20  there is no source of type slack \`chat\`
-       4 |   slack: { source: chat, approvers: ["@ada"], ********: [U024BE7LH] }
+       4 |   slack: { source: chat, approvers: ["@ada"], approver: [*********] }
          |                    ^^^^
           allowed: none is configured
           Add one under \`sources:\`.
 
       signalbox.yaml:4:38  \`approvers[0]\` must be a Slack user id, such as \`U024BE7LH\`
         (profile → ⋮ → Copy member ID)
-       4 |   slack: { source: chat, approvers: ["@ada"], approver: [U024BE7LH] }
+       4 |   slack: { source: chat, approvers: ["@ada"], approver: [*********] }
          |                                      ^^^^^^
 
       signalbox.yaml:4:47  unknown key \`approver\`
-       4 |   slack: { source: chat, approvers: ["@ada"], ********: [U024BE7LH] }
+       4 |   slack: { source: chat, approvers: ["@ada"], approver: [*********] }
          |                                               ^^^^^^^^
           allowed: source, approvers
           did you mean: approvers

@@ -109,6 +109,9 @@ test("what is held is told of in Slack once, and decided there once, whatever is
   expect((await press("Approve", "U0STRANGER")).status).toBe(200);
   expect((await press("Reject", "U024BE7LH", `act_forged ${"0".repeat(64)}`)).status).toBe(200);
   await expect.poll(answers, patience).toHaveLength(2);
+  // An answer that nobody knows of is given again when its process dies.
+  const presses = async () => (await runs("review-press")).map(({ status }) => status);
+  await expect.poll(presses, patience).toEqual(["succeeded", "succeeded"]);
   expect(answers().join("\n")).toMatch(/^to one: Nothing was changed: (you|there is)/);
   expect(zendesk.state.tickets).toHaveLength(0);
 
@@ -158,8 +161,8 @@ test("what is held is told of in Slack once, and decided there once, whatever is
   );
   expect(audit.items).toMatchObject([{ by: "slack:U024BE7LH", object: action?.id }]);
   // Nothing of it starts again with a replay.
-  const presses = (await api<{ items: { id: string }[] }>("/api/events?source=chat")).items;
-  const { stdout } = await program.cli("replay", presses[0]?.id ?? "", "--json");
+  const pressed = (await api<{ items: { id: string }[] }>("/api/events?source=chat")).items;
+  const { stdout } = await program.cli("replay", pressed[0]?.id ?? "", "--json");
   expect(stdout).not.toContain("review-press");
-  expect((await api<{ runs: { agent: string }[] }>(`/api/events/${event}`)).runs).toHaveLength(2);
+  expect((await api<{ runs: { agent: string }[] }>(`/api/events/${event}`)).runs).toHaveLength(1);
 });

@@ -209,13 +209,19 @@ describe("a notice of held actions", () => {
     expect(slack.attempts()).toBe(1);
   });
 
-  it("is recorded and never sent where Slack has no credentials", async () => {
-    const { on, slack, noticesOf } = open({ places: ["slack"] }, { unconfigured: ["slack"] });
+  it("is not begun where none of the places that are to be told has credentials", async () => {
+    const { on } = open({ places: ["github"], to: () => ["slack"] });
+    await on.until(await on.receive(), "awaiting_review");
+    expect(await on.reads.runs({ limit: 9, agent: "review-notice" })).toMatchObject({ items: [] });
+  });
+
+  it("is no run of the event that its run is of: it tells of it, and works on nothing", async () => {
+    const { on, noticesOf } = open({ places: ["slack"] });
     const run = await on.receive();
-    await on.until(run, "awaiting_review");
-    const posted = await on.until((await noticesOf(run))[0]?.id ?? "", "succeeded");
-    expect(posted.actions).toMatchObject([{ status: "done", dryRun: true }]);
-    expect(slack.attempts()).toBe(0);
+    const { event } = (await on.until(run, "awaiting_review")).run;
+    await on.until((await noticesOf(run))[0]?.id ?? "", "succeeded");
+    expect((await on.reads.event(event))?.runs.map(({ id }) => id)).toEqual([run]);
+    expect((await on.reads.events({ limit: 9 })).items[0]?.runs.map(({ id }) => id)).toEqual([run]);
   });
 
   it("tells again of what is held anew after it was approved", async () => {
@@ -315,12 +321,14 @@ describe("where a notice is posted", () => {
     ]);
   });
 
-  it("is Slack where buttons are set up, those that are listed where they are, and what has credentials first", async () => {
+  it("is Slack where buttons are set up, those that are listed where they are, and only what has credentials", async () => {
     expect((await place([review], { ...buttons, places: everywhere })).kinds).toEqual(["slack.review"]);
     const both = await place([review], { places: everywhere, to: () => ["slack", "github", "linear"] });
     expect(both.kinds).toEqual(["slack.review", "github.comment"]);
-    const able = await place([review], { places: everywhere }, { unconfigured: ["github"] });
+    const able = await place([review], { places: ["slack", "linear"] });
     expect(able.kinds).toEqual(["slack.review"]);
+    const one = await place([review], { places: ["slack"], to: () => ["slack", "github"] });
+    expect(one.kinds).toEqual(["slack.review"]);
     const nowhere = await place([mail], { places: everywhere, to: () => ["github"] });
     expect(nowhere.kinds).toEqual([]);
     expect(nowhere.notice.status).toBe("succeeded");
