@@ -110,6 +110,19 @@ const action = {
 
 export const openapiSchemas = {
   Error: object({ error: object({ code: text, message: text }) }),
+  Health: object({ status: { const: "ok" } }),
+  Readiness: object({
+    ok: { type: "boolean" },
+    checks: {
+      type: "object",
+      additionalProperties: {
+        type: "object",
+        required: ["ok"],
+        additionalProperties: false,
+        properties: { ok: { type: "boolean" }, detail: text },
+      },
+    },
+  }),
   EventStatus: { enum: eventStatuses },
   RunStatus: { enum: runStatuses },
   ActionStatus: { enum: actionStatuses },

@@ -7,7 +7,7 @@ const json = (schema: object) => ({ "application/json": { schema } });
 const answers = (description: string, schema: object, faults: readonly number[] = []) => ({
   "200": { description, content: json(schema) },
   ...Object.fromEntries(
-    [...faults, 401, 421, 500].map((status) => [
+    [...new Set([...faults, 401, 421, 429, 500, 503])].map((status) => [
       String(status),
       { description: faultTexts[status] ?? "Fault", content: json(ref("Error")) },
     ]),
@@ -18,8 +18,11 @@ const faultTexts: Readonly<Record<number, string>> = {
   401: "No token, or a wrong one",
   403: "A change by cookie that did not come from this service's own page",
   404: "There is none with this id",
+  411: "A body in chunks is not read; send its Content-Length",
+  413: "The body is too large",
   409: "The hash is stale, or the state does not allow it any more",
   421: "The Host header names a host that is not answered",
+  429: "Too many wrong tokens from this address; wait for Retry-After",
   422: "The edit does not fit the kind of action",
   500: "This failed on our side",
   503: "Not now; try again after Retry-After",
@@ -75,7 +78,7 @@ const deed = (
     summary,
     ...(byId ? { parameters: [idParameter] } : {}),
     requestBody: { required: request.required, content: json(request.schema) },
-    responses: answers(summary, schema, [400, 403, ...faults]),
+    responses: answers(summary, schema, [400, 403, 411, 413, ...faults]),
   },
 });
 const body = (required: readonly string[], properties: object) => ({
@@ -107,7 +110,35 @@ const replayPaths = {
   ),
 };
 
+const wrongHost = { "421": { description: faultTexts[421], content: json(ref("Error")) } };
+const open = (operationId: string, summary: string, responses: object) => ({
+  get: { operationId, summary, security: [], responses: { ...responses, ...wrongHost } },
+});
+const besideTheApi = {
+  "/healthz": open("health", "Whether the process answers; needs no token", {
+    "200": { description: "It does", content: json(ref("Health")) },
+  }),
+  "/readyz": open("readiness", "Whether it can do its work, and what keeps it from it; needs no token", {
+    "200": { description: "It can", content: json(ref("Readiness")) },
+    "503": { description: "It can't", content: json(ref("Readiness")) },
+  }),
+  "/metrics": {
+    get: {
+      operationId: "metrics",
+      summary: "Metrics in the text format of Prometheus",
+      responses: {
+        ...answers("All of them", text),
+        "200": { description: "All of them", content: { "text/plain": { schema: text } } },
+      },
+    },
+  },
+  "/api/openapi.json": {
+    get: { operationId: "document", summary: "This document", responses: answers("It", { type: "object" }) },
+  },
+};
+
 const paths = {
+  ...besideTheApi,
   "/api/overview": {
     get: {
       operationId: "overview",

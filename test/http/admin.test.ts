@@ -299,6 +299,9 @@ describe("the API's answers", () => {
   test("each list, each detail and each fault has the documented shape", async () => {
     const admin = await start();
     const reads: [string, string, number][] = [
+      ["/healthz", "health", 200],
+      ["/readyz", "readiness", 200],
+      ["/api/openapi.json", "document", 200],
       ["/api/overview", "overview", 200],
       ["/api/events", "listEvents", 200],
       ["/api/events?limit=0", "listEvents", 400],
@@ -322,6 +325,16 @@ describe("the API's answers", () => {
     for (const [path, operation, status] of reads)
       await keepsContract(await admin.get(path), operation, status);
     await keepsContract(await fetch(`${admin.url}/api/runs`), "listRuns", 401);
+    await keepsContract(await fetch(`${admin.url}/metrics`), "metrics", 401);
+    const limited = async (n = 0): Promise<Response> => {
+      const answer = await fetch(`${admin.url}/api/runs`, { headers: { Authorization: "Bearer wrong" } });
+      return answer.status === 429 || n > 20 ? answer : limited(n + 1);
+    };
+    await keepsContract(await limited(), "listRuns", 429);
+    const busy = await start({
+      ready: async () => ({ ok: false, checks: { journal: { ok: false, detail: "the disk is full" } } }),
+    });
+    await keepsContract(await busy.get("/readyz"), "readiness", 503);
   });
 
   test("each change answers with the documented shape, and with what the row now is", async () => {
