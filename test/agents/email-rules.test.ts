@@ -13,6 +13,7 @@ import { packagePrompts } from "../../src/package.ts";
 
 interface Mail {
   readonly from?: string;
+  readonly to?: string;
   readonly name?: string;
   readonly subject?: string;
   readonly text?: string;
@@ -24,14 +25,22 @@ interface Mail {
 const policy = Policy.parse({});
 
 async function sort(mail: Mail): Promise<{ decision: Decision; kinds: string[] }> {
-  const { from = "pat@stranger.example", name = "Pat", subject = "", text = "", headers = [], known } = mail;
+  const {
+    from = "pat@stranger.example",
+    to = "hello@acme.example",
+    name = "Pat",
+    subject = "",
+    text = "",
+    headers = [],
+    known,
+  } = mail;
   const contact =
     known === undefined ? null : { id: "7", email: from, name, company: "", lifecycleStage: known };
   const payload = {
     id: "m1",
     messageId: "<m1@mail.example>",
     from: { name, address: from },
-    to: [{ name: "", address: "hello@acme.example" }],
+    to: [{ name: "", address: to }],
     subject,
     snippet: text,
     headers,
@@ -54,6 +63,26 @@ describe("the rules take a mail for a fraud", () => {
     [
       "when a domain that looks like ours wants money",
       { from: "office@acrne.example", text: "From now on please use our new bank account." },
+    ],
+    [
+      "when our name has a department put to it",
+      { from: "desk@acmesupport.example.net", text: "Please confirm your password." },
+    ],
+    [
+      "when a letter of our name is another",
+      {
+        to: "hello@northwind.example",
+        from: "desk@northwlnd.example.net",
+        text: "Please confirm your password.",
+      },
+    ],
+    [
+      "when our name stands before a top level of two parts",
+      {
+        to: "hello@northwind.co.uk",
+        from: "desk@northwind-portal.example",
+        text: "Please confirm your password.",
+      },
     ],
     [
       "when an accent makes it look like ours",
@@ -91,6 +120,18 @@ describe("the rules take a mail for a fraud", () => {
     [
       "who writes from our own domain",
       { from: "mia@acme.example", text: "Can you verify your account settings page? It shows an error." },
+    ],
+    [
+      "who writes from a part of it, whatever they want",
+      { from: "ci@build.acme.example", name: "Acme CI", text: "Please confirm your account of the build." },
+    ],
+    [
+      "who carries our name and is known",
+      { name: "Acme Reseller", known: "partner", text: "Please send the payment details for June." },
+    ],
+    [
+      "who is known and asks for discretion",
+      { known: "customer", text: "Our new account is for the wire transfer. This is confidential." },
     ],
     [
       "who writes from a part of it",
@@ -140,6 +181,18 @@ describe("the rules tell", () => {
     const text = "What would a change from monthly to yearly billing cost us?";
     expect(await categoryOf({ text, known: "customer" })).toBe("billing");
     expect(await categoryOf({ text: "How much would 30 licences cost us?" })).toBe("lead");
+  });
+
+  it("whom the CRM knows as a customer, though they write like a stranger", async () => {
+    const text = "Do you offer a discount? We would pay at once.";
+    expect(await categoryOf({ text })).toBe("lead");
+    expect(await categoryOf({ text, known: "customer" })).toBe("billing");
+  });
+
+  it("that they are unsure where two categories have as much", async () => {
+    const { decision, kinds } = await sort({ text: "A bug and an invoice." });
+    expect(decision).toMatchObject({ category: "bug", confidence: 0.45 });
+    expect(kinds).toEqual(["zendesk.ticket"]);
   });
 
   it("what stands still from a question about it", async () => {
