@@ -16,11 +16,12 @@
  * told of as well. What no channel took is told of with the next message; `stop` sends what is still untold.
  */
 import type { ActionKind, DestinationName } from "../domain/action-kinds.ts";
+import { ServiceClosed } from "../domain/errors.ts";
 import { sha256 } from "../domain/json.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { Destination } from "../domain/ports.ts";
 import type { Clock } from "../resilience/clock.ts";
-import { deadline } from "../resilience/clock.ts";
+import { deadline, sleep } from "../resilience/clock.ts";
 import { failPoint } from "../resilience/fail-points.ts";
 import type { Log } from "./log.ts";
 import { redactText } from "./redact.ts";
@@ -49,6 +50,8 @@ export interface Alerts {
 const windowMs = 300_000;
 const sendMs = 10_000;
 const stopMs = 3_000;
+/** Shortest wait for a turn. */
+const againMs = 100;
 const mostCauses = 20;
 
 interface Cause {
@@ -165,7 +168,7 @@ async function deliver(
     const key = sha256("alert", JSON.stringify(input), String(clock.now())).slice(0, 40);
     failPoint("alert.send");
     try {
-      await executor.execute(input, key, { signal: limit.signal });
+      await inTurn(clock, limit.signal, () => executor.execute(input, key, { signal: limit.signal }));
       failPoint("alert.sent");
     } finally {
       limit.done();
@@ -186,6 +189,18 @@ async function deliver(
     }),
   );
   return sent.length === 0 || sent.includes(true);
+}
+
+/** What agents send stands in the same line: a turn that comes in time is waited for, and not told of minutes later. */
+async function inTurn<T>(clock: Clock, signal: AbortSignal, send: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await send();
+    } catch (error) {
+      if (!(error instanceof ServiceClosed)) throw error;
+      await sleep(clock, Math.max(againMs, error.until - clock.now()), signal);
+    }
+  }
 }
 
 /** What makes two alerts of one cause read differently: ids, times, numbers, quoted values, addresses. */

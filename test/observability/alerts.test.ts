@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/domain/json.ts";
+import { ServiceClosed } from "../../src/domain/errors.ts";
 import type { ActionExecutor, Destination } from "../../src/domain/ports.ts";
 import { createAlerts } from "../../src/observability/alerts.ts";
 import type { AlertKind, AlertParts } from "../../src/observability/alerts.ts";
@@ -14,6 +15,8 @@ interface Over {
   configured?: boolean;
   fails?: boolean;
   hangs?: boolean;
+  /** When the channel takes a message again. */
+  turnAt?: number;
   clock?: ManualClock;
   takeWindow?: AlertParts["takeWindow"];
 }
@@ -27,6 +30,8 @@ function open(over: Over = {}) {
       settleMs: 0,
       execute: async (input) => {
         if (over.fails) throw new Error("down");
+        if (over.turnAt !== undefined && clock.now() < over.turnAt)
+          throw new ServiceClosed("slack", over.turnAt, "waits for its turn", "ours");
         if (over.hangs) await new Promise(() => undefined);
         sent.push({ channel: name, input });
         return { id: "1" };
@@ -113,6 +118,22 @@ describe("alerts", () => {
     await clock.advance(300_000);
     expect(texts()).toHaveLength(22);
     expect(texts().at(-1)).toContain("279 more in the last 5 min");
+  });
+
+  it("wait for their turn at a channel that agents use as well, where it comes within seconds", async () => {
+    const clock = manualClock();
+    const { alerts, texts } = open({ clock, turnAt: clock.now() + 6_000 });
+    alerts.raise("dead-letter", "pr-review", "run run_1 is dead");
+    await clock.advance(5_000);
+    expect(texts()).toEqual([]);
+    await clock.advance(1_000);
+    expect(texts()).toEqual(["[signalbox] dead-letter: run run_1 is dead"]);
+    const late = open({ clock, turnAt: clock.now() + 60_000 });
+    late.alerts.raise("dead-letter", "pr-review", "run run_2 is dead");
+    await clock.advance(290_000);
+    expect(late.texts()).toEqual([]);
+    await clock.advance(10_000);
+    expect(late.texts()).toEqual(["[signalbox] dead-letter: 1 more in the last 5 min: run run_2 is dead"]);
   });
 
   it("that no channel took are told of with the next message of their cause", async () => {
