@@ -7,7 +7,7 @@ import { Decision } from "./decision.ts";
 import { cover, coverageLine } from "./files.ts";
 import { checksOf, countOf, plan } from "./plan.ts";
 import { Policy } from "./policy.ts";
-import { decideByRules, secretFindings } from "./rules.ts";
+import { decideByRules, unseenFindings } from "./rules.ts";
 import { cut } from "./safe-text.ts";
 
 /** Only what is used: GitHub's own samples do not fit GitHub's own schema. */
@@ -105,8 +105,8 @@ async function flow(kit: AgentKit<Policy>): Promise<Outcome> {
     guard: (decision, decidedBy) => checksOf(decision, { facts, policy: kit.policy, decidedBy }),
     ...(coverage.covered.length === 0 ? { rulesOnly: "no changed file needs reading" } : {}),
   });
-  const secrets = decided.decidedBy === "model" ? secretFindings(facts, kit.policy) : [];
-  const decision = { ...decided.decision, findings: [...secrets, ...decided.decision.findings] };
+  const unseen = decided.decidedBy === "model" ? unseenFindings(facts, kit.policy) : [];
+  const decision = { ...decided.decision, findings: [...unseen, ...decided.decision.findings] };
   const { actions, findings } = plan(decision, {
     facts,
     coverage,

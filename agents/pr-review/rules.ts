@@ -1,6 +1,6 @@
 /**
  * Reviews without a model. Pure. Each rule has an id, so that `rules.disabled` can name it:
- * secret, code-execution, html-injection, sql-concatenation, disabled-tls, debug-output, disabled-test, marker,
+ * secret, hidden-order, code-execution, html-injection, sql-concatenation, disabled-tls, debug-output, disabled-test, marker,
  * new-dependency, lock-host, removed-check, large, missing-tests.
  */
 import type { Decision, Finding } from "./decision.ts";
@@ -38,6 +38,17 @@ const lineRules: readonly LineRule[] = [
     confidence: 0.95,
     title: "A credential is committed",
     body: "This line adds what looks like a live credential. Everyone who can read the repository, and its history, can use it: revoke it, issue a new one, and read it from the environment.",
+  },
+  {
+    id: "hidden-order",
+    // Bidirectional overrides and isolates: CVE-2021-42574.
+    pattern: /[\u202A-\u202E\u2066-\u2069]/,
+    category: "security",
+    severity: "high",
+    confidence: 0.9,
+    title: "Invisible characters change the order in which this line is shown",
+    body: "What a person reads here is not what the machine runs: text after these characters is shown elsewhere in the line. Remove them, or write them as escapes.",
+    where: isCode,
   },
   {
     id: "code-execution",
@@ -285,16 +296,15 @@ function aboutTheWhole(facts: Facts, policy: Policy): Finding[] {
   return found;
 }
 
-/** Credentials: reported whatever a model says, since a model is not shown them. */
-export const secretFindings = (facts: Facts, policy: Policy): Finding[] =>
-  policy.rules.disabled.includes("secret")
-    ? []
-    : facts.files.flatMap((file) =>
-        inLines(
-          file,
-          lineRules.map((rule) => rule.id).filter((id) => id !== "secret"),
-        ),
-      );
+/** What a model is not shown: the shown text is without credentials and without characters that nobody sees. */
+const notShown = new Set(["secret", "hidden-order"]);
+
+/** Reported whatever a model says. */
+export const unseenFindings = (facts: Facts, { rules }: Policy): Finding[] =>
+  facts.files.flatMap((file) => inLines(file, [...allBut(notShown), ...rules.disabled]));
+
+const allBut = (ids: ReadonlySet<string>): string[] =>
+  lineRules.map(({ id }) => id).filter((id) => !ids.has(id));
 
 export function decideByRules(facts: Facts, policy: Policy): Decision {
   const { disabled, registryHosts } = policy.rules;
@@ -302,9 +312,7 @@ export function decideByRules(facts: Facts, policy: Policy): Decision {
   const findings = facts.files.flatMap((file) => {
     const read = skipReason(file, policy.ignore) === null;
     return [
-      ...(read
-        ? inLines(file, disabled)
-        : inLines(file, [...lineRules.map((rule) => rule.id).filter((id) => id !== "secret"), ...disabled])),
+      ...(read ? inLines(file, disabled) : inLines(file, [...allBut(new Set(["secret"])), ...disabled])),
       ...(read && on("removed-check") ? removedChecks(file) : []),
       ...(on("new-dependency") ? newDependencies(file) : []),
       ...(on("lock-host") ? lockHosts(file, registryHosts) : []),

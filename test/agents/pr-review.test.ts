@@ -148,6 +148,17 @@ describe("pr-review", () => {
     expect(review(inputs).comments).toEqual([expect.objectContaining({ path: "src/pay.ts", line: 2 })]);
   });
 
+  it("reports characters that the model is not shown, and that change what people read, whatever it says", async () => {
+    const line = 'if (level !== "user\u202E \u2066// only admins\u2069 \u2066") return true;';
+    const played = await play(prReview, {
+      payload: payload(),
+      read: readers([{ ...source, path: "src/access.ts", patch: `@@ -1,0 +1,1 @@\n+${line}` }]),
+      decision: { summary: "It reads well.", findings: [] },
+    });
+    const { comments } = review(carriedOut(prReview, played.outcome.actions));
+    expect(comments).toEqual([expect.objectContaining({ path: "src/access.ts", line: 1 })]);
+  });
+
   it("folds away what is uncertain, and what quotes no line of the diff; or holds the review for a person", async () => {
     const options = {
       payload: payload(),
@@ -455,6 +466,11 @@ describe("the parts of a review", () => {
       "A credential",
     ],
     ["debugging output", added("src/a.ts", "  console.log(user);"), "Debugging output"],
+    [
+      "text that is shown in another order",
+      added("src/a.ts", 'if (level !== "user\u202E \u2066// only admins\u2069 \u2066") return true;'),
+      "Invisible characters",
+    ],
     ["a focused test", added("test/a.test.ts", 'it.only("works", () => {});'), "A test is switched off"],
     ["switched-off TLS", added("src/a.ts", "new Agent({ rejectUnauthorized: false })"), "Certificate checks"],
     ["a new dependency", added("package.json", '    "left-pad": "^1.3.0",'), "A dependency is added"],
@@ -468,6 +484,9 @@ describe("the parts of a review", () => {
     ["a secret read from the environment", added("src/a.ts", "const token = process.env.API_TOKEN;")],
     ["a placeholder", added("README.md", 'api_key = "your-api-key-here-1234"')],
     ["comparing innerHTML", added("src/a.ts", 'if (node.innerHTML === "") return;')],
+    ["prose in two directions", added("README.md", "\u202Bשלום\u202C")],
+    ["a translation into Hebrew", added("locales/he.json", '  "hello": "\u202Bשלום\u202C",')],
+    ["an emoji of several characters", added("src/a.ts", 'const team = "👩\u200D👩\u200D👧";')],
     ["a version of the package itself", added("package.json", '  "version": "1.2.0",')],
   ])("rules say nothing about %s", (_, file) => {
     expect(titles(file)).toEqual([]);
