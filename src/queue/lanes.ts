@@ -117,7 +117,8 @@ export function consumeLanes(Worker: typeof BullWorker, parts: LaneParts): { sto
     while (!stopped) {
       if (more && !hasTurn(lane)) {
         if (turns.busy(lane) < hands.perAgent) wanting.add(lane);
-        await freed.opened;
+        // A reload may have given more hands: nothing ends to tell of those.
+        await within(clock, pauseMs, freed.opened);
         continue;
       }
       try {
@@ -160,6 +161,7 @@ export function consumeLanes(Worker: typeof BullWorker, parts: LaneParts): { sto
       await Promise.all(working);
       // Not waited for: without a server its last round has no end.
       void locks.stop();
+      // BullMQ's closing waits for a server that is away.
       await within(clock, closeMs, Promise.allSettled([...closed, ...loops, ...ending]));
       connection.disconnect();
     },
@@ -196,7 +198,7 @@ function waitingRoom(): { opened: Promise<void>; open(): void } {
   return { opened, open };
 }
 
-/** Resolves when the work is done, and after `ms` at the latest: BullMQ's closing waits for a server that is away. */
+/** Resolves when the work is done, and after `ms` at the latest. */
 async function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
   let timer = { cancel: () => {} };
   const late = new Promise<void>((resolve) => {
