@@ -30,7 +30,8 @@ export async function createUpkeep(parts: Parts): Promise<Upkeep> {
   const shared = { ...parts, ...store, sources: () => current().sources };
   const onSilent = (source: string, message: string) => alerts.raise("source-silent", source, message);
   const watches = createWatches({ ...shared, onLapsed: onSilent });
-  const healing = healGaps({ ...shared, aliveBefore: await lastAlive(store.state) }, current);
+  const owner = parts.environment.databaseUrl === null ? null : parts.owner;
+  const healing = healGaps({ ...shared, owner, aliveBefore: await lastAlive(store.state) }, current);
   const targets: TargetParts = {
     reads: store.reads,
     verify: (event) => verifyAgain({ journal: store.journal, sources: current().sources }, event),

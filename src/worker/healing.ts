@@ -35,7 +35,8 @@ export interface HealingParts extends Omit<ExpansionParts, "renewWatch"> {
   readonly onTrouble: (source: string, message: string) => void;
   /** When the service was last known to be up before this start; null: never. */
   readonly aliveBefore: number | null;
-  readonly owner: string;
+  /** Null where the journal is this process's alone: then whoever held a lease is gone. */
+  readonly owner: string | null;
 }
 
 interface HealResult {
@@ -280,8 +281,9 @@ async function leased<T>(
 ): Promise<T> {
   const key = `healing:${name}`;
   const held = await state.get("meta", key);
-  const lease = held?.value as { owner: string; until: number } | undefined;
-  if (lease && lease.owner !== owner && lease.until > clock.now()) throw new Leased(name, lease.until);
+  const lease = held?.value as { owner: string | null; until: number } | undefined;
+  const isOthers = owner !== null && lease?.owner !== owner;
+  if (lease && isOthers && lease.until > clock.now()) throw new Leased(name, lease.until);
   let version = held?.version ?? 0;
   const write = async (until: number): Promise<boolean> => {
     const written = await state.put("meta", key, { owner, until }, version);

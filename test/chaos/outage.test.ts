@@ -29,7 +29,7 @@ const agent: AgentDefinition = {
   }),
 };
 
-describe("a vendor that is down for two hours while 5,000 events need it", { timeout: 900_000 }, () => {
+describe("a vendor that is down for two hours while 5,000 events need it", { timeout: 1_800_000 }, () => {
   let line: Line | undefined;
   afterEach(() => line?.close());
 

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { startApp } from "../../src/app.ts";
 import type { App } from "../../src/app.ts";
 import { readEnvironment } from "../../src/config/environment.ts";
+import { openSqliteJournal } from "../../src/journal/sqlite.ts";
 import { silentLog } from "../../src/observability/log.ts";
 import { startGithub } from "../../src/sandbox/github.ts";
 import type { GithubSandbox } from "../../src/sandbox/github.ts";
@@ -105,6 +106,15 @@ describe("a service that was down", () => {
       statusCode: 200,
       payload,
     });
+
+    // As one leaves it that is killed in the middle of healing.
+    const { journal, state } = openSqliteJournal({ folder, clock: systemClock });
+    for (const name of ["github", "stripe"]) {
+      const lease = await state.get("meta", `healing:${name}`);
+      const until = now() + 86_400_000;
+      await state.put("meta", `healing:${name}`, { owner: "killed", until }, lease?.version ?? 0);
+    }
+    await journal.close();
 
     const after = await start();
     await vi.waitFor(async () => expect(await stored(after)).toEqual(["evt_down", "guid-down"]), {
