@@ -17,13 +17,15 @@ export interface SqliteOptions {
   readonly vault?: Vault;
   /** Limits the file, to test a full disk. */
   readonly maxPages?: number;
+  /** Calls back in the next turn of the event loop: a test that owns it holds flushes back. */
+  readonly turn?: (next: () => void) => void;
 }
 
 /**
  * Throws when another process holds the folder, when the file was written by a newer version, or when it holds content
  * that is sealed with a key which is not there.
  */
-export function openSqliteJournal({ folder, clock, maxPages, vault }: SqliteOptions): JournalParts {
+export function openSqliteJournal({ folder, clock, maxPages, vault, turn }: SqliteOptions): JournalParts {
   const held = holdFolder(folder);
   const open = (again: boolean): Connection => {
     const db = openFile(held.file, { maxPages, vault, thorough: again, used: again || held.used });
@@ -34,7 +36,7 @@ export function openSqliteJournal({ folder, clock, maxPages, vault }: SqliteOpti
   };
   let writer: Writer;
   try {
-    writer = new Writer(open, clock);
+    writer = new Writer(open, clock, turn);
   } catch (error) {
     held.release();
     throw error;

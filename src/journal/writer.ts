@@ -40,6 +40,7 @@ const mostGathered = 200;
 
 export class Writer {
   readonly #open: (again: boolean) => Connection;
+  readonly #turn: (next: () => void) => void;
   readonly #clock: Clock;
   readonly #listeners = new Set<(change: Change) => void>();
   #db: Connection | null;
@@ -50,9 +51,17 @@ export class Writer {
   #damage: JournalDamaged | null = null;
   readonly #trouble: Trouble;
 
-  /** `open` gets true when it is called again after an I/O error. */
-  constructor(open: (again: boolean) => Connection, clock: Clock) {
+  /**
+   * `open` gets true when it is called again after an I/O error. `turn` calls back in the next turn of the event loop;
+   * a test that owns it holds flushes back.
+   */
+  constructor(
+    open: (again: boolean) => Connection,
+    clock: Clock,
+    turn: (next: () => void) => void = setImmediate,
+  ) {
     this.#open = open;
+    this.#turn = turn;
     this.#clock = clock;
     this.#trouble = new Trouble(clock);
     this.#db = open(false);
@@ -105,12 +114,12 @@ export class Writer {
     if (this.#scheduled) return;
     this.#scheduled = true;
     if (this.#lastBatch >= thick) this.#gather(emptyTurns, mostTurns);
-    else setImmediate(() => this.#flush());
+    else this.#turn(() => this.#flush());
   }
 
   #gather(still: number, turns: number): void {
     const before = this.#pending.length;
-    setImmediate(() => {
+    this.#turn(() => {
       const grew = this.#pending.length > before;
       const left = grew ? emptyTurns : still - 1;
       const full = turns === 0 || this.#pending.length >= mostGathered;
