@@ -103,7 +103,11 @@ function Decision({ of: run }: { of: RunDetail }) {
       {run.decidedWhy !== null && <p class="why">{run.decidedWhy}</p>}
       {run.decision === null ? (
         <Empty>
-          <p>Nothing decided yet.</p>
+          <p>
+            {run.route === null
+              ? "A run of the service itself: there is nothing to decide."
+              : "Nothing decided yet."}
+          </p>
         </Empty>
       ) : (
         <Values of={run.decision} />
