@@ -10,7 +10,7 @@ import type { AgentDefinition } from "../../src/domain/agent.ts";
 import { contextIn } from "../support/cli-context.ts";
 import { openLine, recordingExecutor } from "../support/line.ts";
 import type { Line } from "../support/line.ts";
-import { startModelServer } from "../support/model-server.ts";
+import { messageWith, startModelServer } from "../support/model-server.ts";
 import type { ModelServer } from "../support/model-server.ts";
 import { temporaryFolder } from "../support/program.ts";
 
@@ -167,16 +167,7 @@ describe("backtest, beside a service that runs", () => {
     await expect(run({}, { key })).rejects.toMatchObject({ exitCode: 2 });
     await expect(run({}, { key, agrees: false })).rejects.toThrow("no model was asked");
     expect(server.requests).toEqual([]);
-    const message = {
-      id: "msg_1",
-      type: "message",
-      role: "assistant",
-      model: "claude-sonnet-5-5",
-      content: [{ type: "text", text: JSON.stringify(lead) }],
-      stop_reason: "end_turn",
-      stop_sequence: null,
-      usage: { input_tokens: 1_000, output_tokens: 100 },
-    };
+    const message = messageWith(lead, { input_tokens: 1_000, output_tokens: 100 });
     server.replies.push(...[1, 2, 3].map(() => server.json(message)));
     const { context, output } = contextFor({ key });
     await backtest(context, { since: "2020-01-01", limit: "200", yes: true });

@@ -5,7 +5,7 @@ import { evaluate } from "../../src/cli/eval.ts";
 import type { EvalOptions } from "../../src/cli/eval.ts";
 import { Failure } from "../../src/cli/failure.ts";
 import { contextIn } from "../support/cli-context.ts";
-import { startModelServer } from "../support/model-server.ts";
+import { messageWith, startModelServer } from "../support/model-server.ts";
 import type { ModelServer } from "../support/model-server.ts";
 import { temporaryFolder } from "../support/program.ts";
 
@@ -72,16 +72,7 @@ afterEach(() => place.remove());
 const at = (...names: string[]) => join(place.folder, ...names);
 /** Every model answers that it is a lead. */
 function answering(count: number): void {
-  const message = {
-    id: "msg_1",
-    type: "message",
-    role: "assistant",
-    model: "claude-sonnet-5-5",
-    content: [{ type: "text", text: JSON.stringify(lead) }],
-    stop_reason: "end_turn",
-    stop_sequence: null,
-    usage: { input_tokens: 1_000, output_tokens: 100 },
-  };
+  const message = messageWith(lead, { input_tokens: 1_000, output_tokens: 100 });
   server.replies.push(...Array.from({ length: count }, () => server.json(message)));
 }
 async function run(options: Partial<EvalOptions> = {}, { key = "", json = false } = {}) {

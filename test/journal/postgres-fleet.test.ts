@@ -63,18 +63,15 @@ describe.skipIf(!postgresPresent)(`eight processes on one PostgreSQL${postgresNo
     return claim;
   };
   const keyOf = (claim: Claim) => ({ run: claim.run.id, fence: claim.fence });
+  const plan = async (claim: Claim, action: Action) => {
+    const place = { run: claim.run.id, name: "plan", schemaVersion: 1, startedAt: 1, endedAt: 2 };
+    const step = { ...place, output: null, usage: null };
+    await first().journal.recordPlan(keyOf(claim), { step, actions: [action] });
+  };
   const planned = async (name: string, subject: string, status: Action["status"] = "planned") => {
     const claim = await claimed((await accepted(name)).runs[0] ?? "");
     const action = actionOf({ run: claim.run.id, name: "post", subject }, { status });
-    const step = {
-      run: claim.run.id,
-      name: "plan",
-      schemaVersion: 1,
-      output: null,
-      startedAt: 1,
-      endedAt: 2,
-    };
-    await first().journal.recordPlan(keyOf(claim), { step: { ...step, usage: null }, actions: [action] });
+    await plan(claim, action);
     return { claim, action };
   };
 
@@ -111,15 +108,7 @@ describe.skipIf(!postgresPresent)(`eight processes on one PostgreSQL${postgresNo
           { run: claim.run.id, name: "post", subject: claim.run.id },
           { status: "awaiting_review" },
         );
-        const step = {
-          run: claim.run.id,
-          name: "plan",
-          schemaVersion: 1,
-          output: null,
-          startedAt: 1,
-          endedAt: 2,
-        };
-        await first().journal.recordPlan(keyOf(claim), { step: { ...step, usage: null }, actions: [held] });
+        await plan(claim, held);
       }
       await all(async ({ journal }, at) => {
         const claim = claims[at];

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { packagePrompts } from "../../src/package.ts";
 import { deliver, signCustom } from "../../src/sandbox/senders.ts";
-import { startModelServer } from "../support/model-server.ts";
+import { messageWith, startModelServer } from "../support/model-server.ts";
 import type { ModelServer } from "../support/model-server.ts";
 import { startProgram, temporaryFolder } from "../support/program.ts";
 import type { RunningProgram } from "../support/program.ts";
@@ -120,17 +120,8 @@ test("a rule before any model, rules in an outage, a doubtful answer held, and a
   );
 
   server.replies.push(
-    server.json({
-      id: "msg_1",
-      type: "message",
-      role: "assistant",
-      model: "claude-sonnet-5-5",
-      content: [{ type: "text", text: JSON.stringify(unsure) }],
-      stop_reason: "end_turn",
-      stop_sequence: null,
-      // $0.995 at $10 per million.
-      usage: { input_tokens: 0, output_tokens: 99_500 },
-    }),
+    // $0.995 at $10 per million.
+    server.json(messageWith(unsure, { input_tokens: 0, output_tokens: 99_500 })),
   );
   const held = await mail("m3", "robin@stranger.example");
   expect(held).toMatchObject({ status: "awaiting_review", decidedBy: "model" });

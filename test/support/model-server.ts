@@ -10,6 +10,21 @@ interface SentRequest {
 }
 type Reply = (response: ServerResponse) => void;
 
+/** Anthropic's answer that holds a decision. */
+export const messageWith = (
+  decision: unknown,
+  usage: { readonly input_tokens: number; readonly output_tokens: number },
+) => ({
+  id: "msg_1",
+  type: "message",
+  role: "assistant",
+  model: "claude-sonnet-5-5",
+  content: [{ type: "text", text: JSON.stringify(decision) }],
+  stop_reason: "end_turn",
+  stop_sequence: null,
+  usage,
+});
+
 export interface ModelServer {
   readonly url: string;
   readonly requests: SentRequest[];

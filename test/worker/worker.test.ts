@@ -15,6 +15,30 @@ const post = (name = "post", over: Partial<PlannedAction> = {}): PlannedAction =
   ...over,
 });
 
+/** The run that a replay of the event starts. */
+async function replayed({ journal, inbox }: Line, event: string): Promise<string> {
+  const runs = inbox.runsFor({ id: event, source: "github", type: "x", receivedAt: 0 }, {});
+  return (await journal.replay({ event, runs }))[0] ?? "";
+}
+
+/** A coupon of Stripe's, and a mail that gives its code. */
+const couponAndMail = (redeemBy: number): PlannedAction[] => [
+  post("coupon", {
+    kind: "stripe.coupon",
+    subject: "sub_1",
+    input: { percentOff: 10, durationInMonths: 1, name: "x", redeemBy },
+  }),
+  post("mail", {
+    kind: "email.send",
+    subject: "sub_1",
+    input: {
+      to: "a@acme.example",
+      subject: "s",
+      text: template("Use {code}", { code: resultOf("coupon", "code") }),
+    },
+  }),
+];
+
 function agentThat(
   flow: (kit: AgentKit<unknown>) => Promise<PlannedAction[]>,
   over: Partial<AgentDefinition> = {},
@@ -296,22 +320,7 @@ describe("worker", () => {
       const coupon = recordingExecutor();
       const mails: unknown[] = [];
       const on = open({
-        agent: agentThat(async () => [
-          post("coupon", {
-            kind: "stripe.coupon",
-            subject: "sub_1",
-            input: { percentOff: 10, durationInMonths: 1, name: "x", redeemBy: 1 },
-          }),
-          post("mail", {
-            kind: "email.send",
-            subject: "sub_1",
-            input: {
-              to: "a@acme.example",
-              subject: "s",
-              text: template("Use {code}", { code: resultOf("coupon", "code") }),
-            },
-          }),
-        ]),
+        agent: agentThat(async () => couponAndMail(1)),
         executors: {
           "stripe.coupon": coupon,
           "email.send": recordingExecutor({
@@ -321,11 +330,7 @@ describe("worker", () => {
         },
       });
       const first = await on.until(await on.receive(), "succeeded");
-      const [again] = await on.journal.replay({
-        event: first.run.event,
-        runs: on.inbox.runsFor({ id: first.run.event, source: "github", type: "x", receivedAt: 0 }, {}),
-      });
-      const second = await on.until(again ?? "", "succeeded");
+      const second = await on.until(await replayed(on, first.run.event), "succeeded");
       expect(second.actions.map((action) => action.status)).toEqual(["skipped", "skipped"]);
       expect(second.actions[0]?.reason).toBe(`already done by ${first.actions[0]?.id}`);
       expect(coupon.effects).toHaveLength(1);
@@ -337,22 +342,7 @@ describe("worker", () => {
       let isRefused = true;
       const mails: unknown[] = [];
       const on = open({
-        agent: agentThat(async (kit) => [
-          post("coupon", {
-            kind: "stripe.coupon",
-            subject: "sub_1",
-            input: { percentOff: 10, durationInMonths: 1, name: "x", redeemBy: kit.now + 1_000 },
-          }),
-          post("mail", {
-            kind: "email.send",
-            subject: "sub_1",
-            input: {
-              to: "a@acme.example",
-              subject: "s",
-              text: template("Use {code}", { code: resultOf("coupon", "code") }),
-            },
-          }),
-        ]),
+        agent: agentThat(async (kit) => couponAndMail(kit.now + 1_000)),
         executors: {
           "stripe.coupon": coupon,
           "email.send": recordingExecutor({
@@ -365,20 +355,13 @@ describe("worker", () => {
           }),
         },
       });
-      const again = async (event: string) =>
-        (
-          await on.journal.replay({
-            event,
-            runs: on.inbox.runsFor({ id: event, source: "github", type: "x", receivedAt: 0 }, {}),
-          })
-        )[0] ?? "";
       const first = await on.until(await on.receive(), "dead");
       await on.clock.advance(3_600_000);
-      const second = await on.until(await again(first.run.event), "dead");
+      const second = await on.until(await replayed(on, first.run.event), "dead");
       expect(second.actions.map(({ status }) => status)).toEqual(["skipped", "failed"]);
       isRefused = false;
       await on.clock.advance(3_600_000);
-      const third = await on.until(await again(first.run.event), "succeeded");
+      const third = await on.until(await replayed(on, first.run.event), "succeeded");
       expect(third.actions.map(({ status }) => status)).toEqual(["skipped", "done"]);
       expect(third.actions[0]?.reason).toBe(`already done by ${first.actions[0]?.id}`);
       expect(coupon.effects).toHaveLength(1);
@@ -413,17 +396,10 @@ describe("worker", () => {
           }),
         },
       });
-      const again = async (event: string) =>
-        (
-          await on.journal.replay({
-            event,
-            runs: on.inbox.runsFor({ id: event, source: "github", type: "x", receivedAt: 0 }, {}),
-          })
-        )[0] ?? "";
       const first = await on.until(await on.receive(), "dead");
       expect(first.actions.map(({ status }) => status)).toEqual(["uncertain", "failed"]);
-      const second = await on.until(await again(first.run.event), "awaiting_review");
-      const third = await on.until(await again(first.run.event), "awaiting_review");
+      const second = await on.until(await replayed(on, first.run.event), "awaiting_review");
+      const third = await on.until(await replayed(on, first.run.event), "awaiting_review");
       for (const { actions } of [second, third]) {
         expect(actions[0]).toMatchObject({ status: "uncertain" });
         expect(sent).toHaveLength(1);
